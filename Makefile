@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The one makefile. `make help` lists the targets. BUILD=dir selects another configured build.
+BUILD ?= build
+V ?= 0
+Q = $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
+
+# Whatever needs a configured tree configures it; the others must work on a bare machine.
+BARE := help deps clean check soak demo lab format
+ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
+$(BUILD)/config.mk: configure VERSION
+	./configure --builddir=$(BUILD) $(CONFIGURE_ARGS)
+-include $(BUILD)/config.mk
+endif
+
+DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def)
+
+CORE_SRC := $(wildcard hw/core/*.c)
+LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c \
+	hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
+	$(wildcard toolstack/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
+# The parts that need Xen's libraries; --disable-xen leaves them out.
+XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c hw/xen/vkbd.c)
+ifneq ($(XEN),yes)
+LIB_SRC := $(filter-out $(XEN_SRC),$(LIB_SRC))
+endif
+TEST_LIB_SRC := tests/bench.c tests/bench_host.c tests/generic.c
+UNIT := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB := $(BUILD)/libhvmdm.a
+HWTESTS := $(DEVICES:%=$(BUILD)/tests/hw-%)
+UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
+PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl
+
+.PHONY: all check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests fuzz
+all: $(if $(filter yes,$(XEN)),$(PROGRAMS)) $(BUILD)/compile_commands.json
+
+help:
+	@sed -n 's/^## //p' Makefile
+## all        build hvmdm and hvmdm-ctl (after ./configure, which runs by itself if needed)
+## deps       install what building and testing need (Debian packages; asks nothing)
+## check      all tests that a change must pass: unit, device, fuzz smoke, real Xen in the lab
+## check-unit the tests that need no Xen, under ASan and UBSan
+## check-lab  the lab scenarios (LAB="cd-boot reboot" selects)
+## soak       the long campaigns
+## bench      figures beside QEMU, in one lab boot
+## demo       boot real Xen here and watch a guest run on hvmdm
+## lab        an interactive dom0
+## format     lay the code out; lint: check layout, layers, clang-tidy
+## install    into PREFIX (DESTDIR is honoured); uninstall; clean
+
+deps:
+	$(Q)tests/lab/packages.sh
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/config.mk
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(call obj,$(LIB_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/hvmdm: $(call obj,hvmdm.c) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) -lpthread
+
+$(BUILD)/hvmdm-ctl: $(call obj,hvmdm-ctl.c) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# A device without its test file does not build: the rule has no source then.
+$(BUILD)/tests/hw-%: $(BUILD)/obj/tests/hw/%.o $(BUILD)/obj/tests/bench_main.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+
+$(BUILD)/tests/unit-%: $(BUILD)/obj/tests/unit/test_%.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+
+tests: $(UNITTESTS) $(HWTESTS)
+
+# One fuzz target per device; those with a main of their own are tests/fuzz/fuzz_*.c.
+FUZZERS := $(DEVICES:%=$(BUILD)/fuzz/%) $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz: $(FUZZERS)
+fuzz-%:
+	$(Q)./configure --builddir=build-fuzz --cc=clang --enable-fuzz --enable-asan --enable-ubsan >/dev/null
+	$(Q)$(MAKE) --no-print-directory BUILD=build-fuzz build-fuzz/fuzz/$*
+	build-fuzz/fuzz/$* $(ARGS)
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/hw/%.o $(call obj,tests/fuzz/device.c $(TEST_LIB_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+
+$(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c
+	$(Q){ sep='['; for f in $(LIB_SRC) hvmdm.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/fuzz/*.c); do \
+		printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" "$(CURDIR)" "$$f" \
+		'$(subst ",\",$(CC) $(CPPFLAGS) $(CFLAGS)) -c '"$$f"; sep=,; done; echo ']'; } > $@
+	$(Q)ln -sf $(BUILD)/compile_commands.json compile_commands.json
+
+check:
+	$(Q)tests/check.sh
+check-unit:
+	$(Q)tests/check.sh unit
+check-lab:
+	$(Q)tests/check.sh lab $(LAB)
+soak:
+	$(Q)tests/check.sh soak
+bench: all
+	$(Q)tests/bench/run.sh
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/demo.sh
+lab: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/lab shell
+
+FORMATTED = $(shell git ls-files '*.c' '*.h')
+format:
+	$(Q)clang-format -i $(FORMATTED)
+lint: $(BUILD)/compile_commands.json
+	$(Q)tests/lint/run.sh $(BUILD)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin/
+	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+uninstall:
+	cd $(DESTDIR)$(PREFIX) && rm -f sbin/hvmdm sbin/hvmdm-ctl share/man/man8/hvmdm.8 share/man/man8/hvmdm-ctl.8
+
+clean:
+	rm -rf build build-* compile_commands.json
+
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

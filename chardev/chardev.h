@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * chardev - the host side of a character stream: file, pty, stdio, socket, null.
+ *
+ * Writing never blocks and never grows memory: what the host does not take now is refused and the
+ * device keeps it (its transmitter stays busy). A stream without a reader (a pty nobody opened, a
+ * socket nobody connected to) takes and drops everything, as an unconnected cable would.
+ */
+#ifndef CHARDEV_CHARDEV_H
+#define CHARDEV_CHARDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hw/core/bits.h"
+#include "hw/core/error.h"
+
+struct chardev;
+struct loop;
+
+/* The device that uses the stream. */
+struct chardev_user {
+    size_t (*room)(void *opaque); /* bytes it could take now; 0 stops reading from the host */
+    void (*receive)(void *opaque, const uint8_t *bytes, size_t n); /* n <= room() */
+    void (*writable)(void *opaque); /* the host takes bytes again after a short write */
+    void *opaque;
+};
+
+/* What a kind of stream does. Each kind embeds struct chardev as its first member; tests plug in a
+ * stream in memory the same way. */
+struct chardev_ops {
+    size_t (*write)(struct chardev *c, const uint8_t *bytes, size_t n); /* as chardev_write() */
+    void (*kick)(struct chardev *c);  /* as chardev_kick(); may be NULL */
+    void (*close)(struct chardev *c); /* releases everything, c included */
+};
+
+struct chardev {
+    const struct chardev_ops *ops;
+    const struct chardev_user *user; /* attached device or NULL; use at each call, it may change */
+    char label[24];
+    char filename[128];
+};
+
+/* Opens the stream that a `-serial X` argument names: "pty", "none", "null", "stdio", "file:P",
+ * "tcp:HOST:PORT[,server][,nowait]", "unix:P[,server][,nowait]" (also ",server=on", ",wait=off"),
+ * or a host device "/dev/...". label is "serial0" and the like. "none" gives *out = NULL. */
+MUST_CHECK int chardev_open(struct loop *l, const char *label, const char *spec,
+                            struct chardev **out, struct error *e);
+void chardev_close(struct chardev *c);
+
+/* The device attaches itself; NULL detaches. */
+void chardev_attach(struct chardev *c, const struct chardev_user *user);
+
+/* Offers n bytes, returns how many were taken (0..n). After a short write user->writable comes. */
+MUST_CHECK size_t chardev_write(struct chardev *c, const uint8_t *bytes, size_t n);
+
+/* The device has room again after room() returned 0. */
+void chardev_kick(struct chardev *c);
+
+const char *chardev_label(const struct chardev *c);
+/* What QMP query-chardev calls "filename": "pty:/dev/pts/3", "file", "null", "unix:/path,server"... */
+const char *chardev_filename(const struct chardev *c);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* log - see log.h. Lines go to standard error, which libxl appends to the domain's log file. */
+#include "hw/core/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BURST     8u
+#define REFILL_NS UINT64_C(10000000000)
+
+static enum log_level highest = LOG_INFO;
+static unsigned domain;
+
+void log_set_level(enum log_level level)
+{
+    highest = level;
+}
+
+void log_set_domain(unsigned domid)
+{
+    domain = domid;
+}
+
+/* One write() per line, so that lines of several processes do not mix. */
+static void put_line(enum log_level level, const char *who, const char *format, va_list args)
+{
+    static const char *const names[] = { "error: ", "warning: ", "", "debug: " };
+    char line[640];
+    size_t n = 0;
+
+    n += (size_t)snprintf(line, sizeof line, "hvmdm[%u]: %s%s%s", domain, names[level],
+                          who ? who : "", who ? ": " : "");
+    if (n < sizeof line)
+        n += (size_t)vsnprintf(line + n, sizeof line - n, format, args);
+    if (n > sizeof line - 2)
+        n = sizeof line - 2;
+    line[n++] = '\n';
+    if (write(STDERR_FILENO, line, n) < 0)
+        return; /* nowhere to say so */
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    va_list args;
+
+    if (level > highest)
+        return;
+    va_start(args, format);
+    put_line(level, NULL, format, args);
+    va_end(args);
+}
+
+static uint64_t host_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static bool may_pass(struct guest_log_limit *limit)
+{
+    uint64_t now, due;
+
+    if (limit->used && limit->tokens == 0 && (limit->dropped & 63))
+        return limit->dropped++, false; /* most of a flood does not even read the clock */
+    now = host_now();
+    if (!limit->used) {
+        limit->used = 1;
+        limit->tokens = BURST;
+        limit->tokens_at = now;
+    }
+    due = (now - limit->tokens_at) / REFILL_NS;
+    if (due) {
+        limit->tokens = limit->tokens + due > BURST ? BURST : limit->tokens + (uint32_t)due;
+        limit->tokens_at += due * REFILL_NS;
+    }
+    if (limit->tokens == 0)
+        return limit->dropped++, false;
+    limit->tokens--;
+    return true;
+}
+
+void guest_log_line(struct guest_log_limit *limit, const char *who, const char *format, ...)
+{
+    va_list args;
+
+    if (highest < LOG_WARN || !may_pass(limit))
+        return;
+    if (limit->dropped) {
+        log_line(LOG_WARN, "%s: %llu more lines like the last were left out", who,
+                 (unsigned long long)limit->dropped);
+        limit->dropped = 0;
+    }
+    va_start(args, format);
+    put_line(LOG_WARN, who, format, args);
+    va_end(args);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * regs - one access inside a region: register tables first, then the region's handlers.
+ */
+#include "hw/core/core.h"
+
+#include "hw/core/trace.h"
+
+static const struct reg *reg_at(const struct region *g, uint32_t offset)
+{
+    for (unsigned i = 0; i < g->nregs; i++)
+        if (offset - g->regs[i].offset < g->regs[i].width)
+            return &g->regs[i];
+    return NULL;
+}
+
+static uint32_t field_get(struct device *d, const struct reg *r)
+{
+    return (uint32_t)load_le((const char *)d->state + r->at, r->width);
+}
+
+static uint32_t reg_read(struct device *d, const struct reg *r)
+{
+    uint32_t v = r->read ? r->read(d) : field_get(d, r);
+
+    if (r->rc)
+        store_le((char *)d->state + r->at, r->width, field_get(d, r) & ~r->rc);
+    return v;
+}
+
+/* `mask` has ones where the access carries bytes: a byte of a wider register leaves the rest. */
+static void reg_write(struct device *d, const struct reg *r, uint32_t value, uint32_t mask)
+{
+    uint32_t old = field_get(d, r);
+    uint32_t v = (old & ~(r->rw & mask)) | (value & r->rw & mask);
+
+    v &= ~(value & r->w1c & mask);
+    store_le((char *)d->state + r->at, r->width, v);
+    if (r->written)
+        r->written(d, old);
+}
+
+/* The widest access that the handlers take and that fits into `width` bytes; 0 if all are wider. */
+static unsigned handler_width(const struct region *g, unsigned width)
+{
+    unsigned widths = g->widths ? g->widths : 1;
+
+    for (unsigned w = 8; w; w >>= 1)
+        if ((widths & w) && w <= width)
+            return w;
+    return 0;
+}
+
+static unsigned narrowest(const struct region *g)
+{
+    unsigned widths = g->widths ? g->widths : 1;
+
+    return widths & (0u - widths);
+}
+
+/* Read `width` bytes or fewer at offset; says in *done how many. */
+static uint64_t read_part(struct device *d, const struct region *g, uint32_t offset, unsigned width,
+                          unsigned *done)
+{
+    const struct reg *r = reg_at(g, offset);
+    unsigned w;
+
+    if (r) {
+        unsigned skip = offset - r->offset, left = r->width - skip;
+        uint64_t v = (uint64_t)reg_read(d, r) >> (skip * 8);
+
+        *done = left < width ? left : width;
+        trace_access(d, g->name, r->name, offset, *done, true, v & ones(*done), 1);
+        return v & ones(*done);
+    }
+    w = handler_width(g, width);
+    if (!g->read) {
+        *done = 1;
+        return 0xff;
+    }
+    if (w) {
+        uint64_t v = g->read(d, offset, w) & ones(w);
+
+        *done = w;
+        trace_access(d, g->name, NULL, offset, w, true, v, 1);
+        return v;
+    }
+    /* Narrower than any register of the chip: read one and pick. */
+    w = narrowest(g);
+    *done = width;
+    return g->read(d, offset & ~(w - 1), w) >> ((offset & (w - 1)) * 8) & ones(width);
+}
+
+uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, unsigned width)
+{
+    uint64_t v = 0;
+
+    for (unsigned at = 0, done = 0; at < width; at += done)
+        v |= read_part(d, g, offset + at, width - at, &done) << (at * 8);
+    return v;
+}
+
+static unsigned write_part(struct device *d, const struct region *g, uint32_t offset,
+                           unsigned width, uint64_t value)
+{
+    const struct reg *r = reg_at(g, offset);
+    unsigned w;
+
+    if (r) {
+        unsigned skip = offset - r->offset, left = r->width - skip;
+
+        w = left < width ? left : width;
+        trace_access(d, g->name, r->name, offset, w, false, value & ones(w), 1);
+        reg_write(d, r, (uint32_t)(value << (skip * 8)), (uint32_t)(ones(w) << (skip * 8)));
+        return w;
+    }
+    w = handler_width(g, width);
+    if (!g->write || !w) {
+        d->stats.refused += !w;
+        return width < narrowest(g) ? width : 1;
+    }
+    trace_access(d, g->name, NULL, offset, w, false, value & ones(w), 1);
+    g->write(d, offset, w, value & ones(w));
+    return w;
+}
+
+void region_write(struct device *d, const struct region *g, uint32_t offset, unsigned width,
+                  uint64_t value)
+{
+    for (unsigned at = 0; at < width;)
+        at += write_part(d, g, offset + at, width - at, value >> (at * 8));
+}
+
+void regs_reset(struct device *d)
+{
+    for (unsigned i = 0; i < d->ops->nregions; i++)
+        for (unsigned k = 0; k < d->ops->regions[i].nregs; k++) {
+            const struct reg *r = &d->ops->regions[i].regs[k];
+
+            if (d->state && r->reset)
+                store_le((char *)d->state + r->at, r->width, r->reset);
+        }
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vkbd - back end of the Xen PV keyboard and pointer. libxl gives one to every HVM guest.
+ */
+#ifndef HW_XEN_VKBD_H
+#define HW_XEN_VKBD_H
+
+#include "hw/core/bits.h"
+#include "hw/core/error.h"
+
+struct vkbd;
+struct xenstore;
+
+/* Serve all vkbd devices that the toolstack gives to this domain, now or later. The xenstore
+ * connection is borrowed and must outlive it. 0 or -errno with a sentence. */
+MUST_CHECK int vkbd_open(struct xenstore *x, unsigned domid, struct vkbd **out, struct error *e);
+void vkbd_close(struct vkbd *v); /* NULL is nothing; xenstore keeps its last states */
+
+#endif

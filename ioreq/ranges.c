@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ranges - see ranges.h.
+ *
+ * Source: toolstack-contract 4.7. Absent: buses other than 0.
+ */
+#include "ioreq/ranges.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool bounds(uint64_t base, uint64_t len, uint64_t *last)
+{
+    *last = base + (len - 1);
+    return len && *last >= base;
+}
+
+/* Index of the first range that ends at or after `at`. */
+static unsigned lower(const struct range_set *s, uint64_t at)
+{
+    unsigned lo = 0, hi = s->nr;
+
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+
+        if (s->r[mid].last < at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static void insert_at(struct range_set *s, unsigned i, uint64_t first, uint64_t last)
+{
+    memmove(&s->r[i + 1], &s->r[i], (s->nr - i) * sizeof s->r[0]);
+    s->r[i].first = first;
+    s->r[i].last = last;
+    s->nr++;
+}
+
+static void remove_at(struct range_set *s, unsigned i)
+{
+    s->nr--;
+    memmove(&s->r[i], &s->r[i + 1], (s->nr - i) * sizeof s->r[0]);
+}
+
+int ranges_add(struct range_set *s, uint64_t base, uint64_t len)
+{
+    uint64_t last;
+    unsigned i;
+    bool left, right;
+
+    if (!bounds(base, len, &last))
+        return -EINVAL;
+    i = lower(s, base);
+    if (i < s->nr && s->r[i].first <= last)
+        return -EEXIST;
+    left = i > 0 && s->r[i - 1].last + 1 == base;
+    right = i < s->nr && last + 1 == s->r[i].first;
+    if (left && right) {
+        s->r[i - 1].last = s->r[i].last;
+        remove_at(s, i);
+    } else if (left) {
+        s->r[i - 1].last = last;
+    } else if (right) {
+        s->r[i].first = base;
+    } else {
+        if (s->nr == RANGES_MAX)
+            return -ENOSPC;
+        insert_at(s, i, base, last);
+    }
+    return 0;
+}
+
+int ranges_remove(struct range_set *s, uint64_t base, uint64_t len)
+{
+    uint64_t last;
+    unsigned i;
+    struct range old;
+
+    if (!bounds(base, len, &last))
+        return -EINVAL;
+    if (!ranges_hold(s, base, last))
+        return -ENOENT;
+    i = lower(s, base);
+    old = s->r[i];
+    if (old.first < base && old.last > last) {
+        if (s->nr == RANGES_MAX)
+            return -ENOSPC;
+        insert_at(s, i + 1, last + 1, old.last);
+        s->r[i].last = base - 1;
+    } else if (old.first < base) {
+        s->r[i].last = base - 1;
+    } else if (old.last > last) {
+        s->r[i].first = last + 1;
+    } else {
+        remove_at(s, i);
+    }
+    return 0;
+}
+
+bool ranges_hold(const struct range_set *s, uint64_t first, uint64_t last)
+{
+    unsigned i = lower(s, first);
+
+    return first <= last && i < s->nr && s->r[i].first <= first && s->r[i].last >= last;
+}
+
+bool ranges_hold_pci(const struct ranges *s, unsigned devfn)
+{
+    return devfn < 256 && (s->pci[devfn / 8] >> (devfn % 8) & 1);
+}
+
+int ranges_add_pci(struct ranges *s, unsigned devfn)
+{
+    if (devfn >= 256)
+        return -EINVAL;
+    if (ranges_hold_pci(s, devfn))
+        return -EEXIST;
+    s->pci[devfn / 8] = (uint8_t)(s->pci[devfn / 8] | 1u << (devfn % 8));
+    return 0;
+}
+
+int ranges_remove_pci(struct ranges *s, unsigned devfn)
+{
+    if (devfn >= 256)
+        return -EINVAL;
+    if (!ranges_hold_pci(s, devfn))
+        return -ENOENT;
+    s->pci[devfn / 8] = (uint8_t)(s->pci[devfn / 8] & ~(1u << (devfn % 8)));
+    return 0;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xen - see xen.h. Here: life of the ioreq server, its event channels, the buffered ring's timer.
+ *
+ * Sources: toolstack-contract 4.3 to 4.6; Xen public/hvm/dm_op.h; Linux xen/evtchn.h for what
+ *          reading and writing the event channel device does (a port read is masked until written).
+ * Absent:  adoption of a server that another process left behind (slots_scan() is ready for it).
+ */
+#include "ioreq/xen_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include <xentoolcore.h>
+
+/* While the guest writes to the buffered ring its event is not wanted: the ring is emptied at this
+ * pace and before every synchronous request. */
+#define BUFFERED_TICK_NS 100000000
+
+static void notify(void *opaque, unsigned vcpu)
+{
+    struct xen *x = opaque;
+
+    xenevtchn_notify(x->evtchn, x->port[vcpu]);
+}
+
+/* The device takes any number of ports in one write. A failure means that a port is not bound any
+ * more, that is, the domain is gone. */
+static void write_back(struct xen *x, const evtchn_port_t *ports, unsigned n)
+{
+    ssize_t done = write(x->events.fd, ports, n * sizeof ports[0]);
+
+    (void)done;
+}
+
+void xen_unmask(struct xen *x)
+{
+    if (x->nr_masked)
+        write_back(x, x->masked, x->nr_masked);
+    x->nr_masked = 0;
+}
+
+static void timer_arm(struct xen *x)
+{
+    struct itimerspec t = { .it_value = { .tv_nsec = BUFFERED_TICK_NS } };
+
+    timerfd_settime(x->timer.fd, 0, &t, NULL);
+}
+
+/* The ring's event: leave its port masked and look by timer as long as entries come. */
+static void buffered_event(struct xen *x)
+{
+    uint64_t before = x->slots.counters.buffered;
+
+    slots_drain_buffered(&x->slots);
+    if (x->slots.counters.buffered == before) {
+        write_back(x, &x->buffered_port, 1);
+        return;
+    }
+    x->buffered_busy = true;
+    x->buffered_seen = x->slots.counters.buffered;
+    timer_arm(x);
+}
+
+static void timer_ready(void *opaque, uint32_t events)
+{
+    struct xen *x = opaque;
+    uint64_t ticks;
+
+    (void)events;
+    if (read(x->timer.fd, &ticks, sizeof ticks) < 0 || !x->buffered_busy)
+        return;
+    slots_drain_buffered(&x->slots);
+    if (x->slots.counters.buffered != x->buffered_seen) {
+        x->buffered_seen = x->slots.counters.buffered;
+        timer_arm(x);
+        return;
+    }
+    x->buffered_busy = false;
+    write_back(x, &x->buffered_port, 1); /* whatever came meanwhile is repeated */
+}
+
+static int vcpu_of(const struct xen *x, evtchn_port_t port)
+{
+    for (unsigned i = 0; i < x->slots.nr_vcpus; i++) {
+        if (x->port[i] == port)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* Takes what the device has; ports of vCPUs are noted as masked. True if one of them was there. */
+static bool take_ports(struct xen *x, bool *buffered)
+{
+    evtchn_port_t ports[SLOTS_MAX_VCPUS + 1];
+    ssize_t n = read(x->events.fd, ports, sizeof ports);
+    bool any = false;
+
+    for (ssize_t i = 0; i < n / (ssize_t)sizeof ports[0]; i++) {
+        if (ports[i] == x->buffered_port) {
+            *buffered = true;
+        } else if (x->nr_masked < SLOTS_MAX_VCPUS) {
+            x->masked[x->nr_masked++] = ports[i];
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void events_ready(void *opaque, uint32_t events)
+{
+    struct xen *x = opaque;
+    unsigned first = x->nr_masked, last, ran = 0;
+    evtchn_port_t ports[SLOTS_MAX_VCPUS];
+    uint64_t seen = __rdtsc();
+    bool buffered = false;
+
+    (void)events;
+    if (take_ports(x, &buffered)) {
+        last = x->nr_masked;
+        memcpy(ports, x->masked, last * sizeof ports[0]);
+        /* Unmask before looking, or a request that comes in between is not seen; while polling,
+         * the hook looks again and unmasks before the loop sleeps. */
+        if (!xen_poll_active(x))
+            xen_unmask(x);
+        for (unsigned i = first; i < last; i++) {
+            int vcpu = vcpu_of(x, ports[i]);
+
+            if (vcpu >= 0 && slots_run_vcpu(&x->slots, (unsigned)vcpu))
+                ran++;
+            else
+                x->counters.spurious++;
+        }
+        if (ran) {
+            x->counters.events += ran;
+            xen_poll_request(x, seen);
+            xen_poll_answered(x);
+        }
+    }
+    if (buffered)
+        buffered_event(x);
+}
+
+/* --- Life. */
+
+static int open_handles(struct xen *x, struct error *e)
+{
+    x->dmod = xendevicemodel_open(NULL, 0);
+    if (!x->dmod)
+        return error_set(e, -errno, "cannot open Xen's device model interface: %s (is this dom0, "
+                         "and is the module xen-privcmd loaded?)", strerror(errno));
+    x->fmem = xenforeignmemory_open(NULL, 0);
+    if (!x->fmem)
+        return error_set(e, -errno, "cannot open Xen's foreign memory interface: %s",
+                         strerror(errno));
+    x->evtchn = xenevtchn_open(NULL, 0);
+    if (!x->evtchn)
+        return error_set(e, -errno, "cannot open Xen's event channel device: %s (is the module "
+                         "xen-evtchn loaded?)", strerror(errno));
+    x->call = xencall_open(NULL, XENCALL_OPENFLAG_NON_REENTRANT);
+    if (!x->call)
+        return error_set(e, -errno, "cannot open Xen's hypercall interface: %s", strerror(errno));
+    x->events.fd = xenevtchn_fd(x->evtchn);
+    if (fcntl(x->events.fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+        return error_set(e, -errno, "event channel device: %s", strerror(errno));
+    return 0;
+}
+
+static int make_server(struct xen *x, struct error *e)
+{
+    unsigned vcpus;
+    void *pages = NULL;
+
+    if (xendevicemodel_nr_vcpus(x->dmod, x->domid, &vcpus) < 0)
+        return error_set(e, -errno, "domain %u: cannot ask for its vCPUs: %s (no such HVM domain?)",
+                         x->domid, strerror(errno));
+    if (vcpus > SLOTS_MAX_VCPUS)
+        return error_set(e, -E2BIG, "domain %u has %u vCPUs, more than the %u that an ioreq server "
+                         "can serve: lower maxvcpus", x->domid, vcpus, SLOTS_MAX_VCPUS);
+    if (xendevicemodel_create_ioreq_server(x->dmod, x->domid, HVM_IOREQSRV_BUFIOREQ_ATOMIC,
+                                           &x->id) < 0)
+        return error_set(e, -errno, "domain %u: cannot create an ioreq server: %s", x->domid,
+                         strerror(errno));
+    x->have_id = true;
+    x->pages = xenforeignmemory_map_resource(x->fmem, x->domid, XENMEM_resource_ioreq_server, x->id,
+                                             XENMEM_resource_ioreq_server_frame_bufioreq, 2, &pages,
+                                             PROT_READ | PROT_WRITE, 0);
+    if (!x->pages)
+        return error_set(e, -errno, "domain %u: cannot map the pages of ioreq server %u: %s",
+                         x->domid, x->id, strerror(errno));
+    if (xendevicemodel_get_ioreq_server_info(x->dmod, x->domid, x->id, NULL, NULL,
+                                             &x->buffered_remote) < 0)
+        return error_set(e, -errno, "domain %u: no information on ioreq server %u: %s", x->domid,
+                         x->id, strerror(errno));
+    x->slots.ring = pages;
+    x->slots.page = (uint8_t *)pages + HV_PAGE_SIZE;
+    x->slots.nr_vcpus = vcpus;
+    return 0;
+}
+
+int hv_xen_open(struct loop *l, unsigned domid, const struct request_sink *sink, struct hv **out,
+                struct error *e)
+{
+    struct xen *x = calloc(1, sizeof *x);
+    int err;
+
+    if (!x)
+        return error_set(e, -ENOMEM, "out of memory");
+    x->hv.ops = &xen_ops;
+    x->loop = l;
+    x->domid = (domid_t)domid;
+    x->timer.fd = -1;
+    x->events.fd = -1;
+    x->slots.notify = notify;
+    x->slots.opaque = x;
+    if (sink)
+        x->slots.sink = *sink;
+    err = open_handles(x, e);
+    if (!err)
+        err = make_server(x, e);
+    if (err) {
+        xen_close(x);
+        return err;
+    }
+    slots_init(&x->slots);
+    xen_poll_init(x);
+    *out = &x->hv;
+    return 0;
+}
+
+static int bind_port(struct xen *x, evtchn_port_t remote, evtchn_port_t *local)
+{
+    int port = xenevtchn_bind_interdomain(x->evtchn, x->domid, remote);
+
+    if (port < 0)
+        return -errno;
+    *local = (evtchn_port_t)port;
+    return 0;
+}
+
+/* The server's own ports appear in the slots when it is enabled. */
+static int bind_all(struct xen *x)
+{
+    const volatile struct ioreq *slot = x->slots.page;
+    int err = bind_port(x, x->buffered_remote, &x->buffered_port);
+
+    for (unsigned i = 0; !err && i < x->slots.nr_vcpus; i++)
+        err = bind_port(x, slot[i].vp_eport, &x->port[i]);
+    return err;
+}
+
+int hv_xen_start(struct hv *hv, struct error *e)
+{
+    struct xen *x = xen_of(hv);
+    int err;
+
+    if (xendevicemodel_set_ioreq_server_state(x->dmod, x->domid, x->id, 1) < 0)
+        return error_set(e, -errno, "domain %u: cannot enable ioreq server %u: %s", x->domid, x->id,
+                         strerror(errno));
+    x->enabled = true;
+    err = bind_all(x);
+    if (err)
+        return error_set(e, err, "domain %u: cannot bind the event channels of ioreq server %u: %s",
+                         x->domid, x->id, strerror(-err));
+    x->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (x->timer.fd < 0)
+        return error_set(e, -errno, "timerfd: %s", strerror(errno));
+    x->timer.ready = timer_ready;
+    x->timer.opaque = x;
+    x->events.ready = events_ready;
+    x->events.opaque = x;
+    err = loop_add(x->loop, &x->timer, EPOLLIN);
+    if (!err)
+        err = loop_add(x->loop, &x->events, EPOLLIN);
+    return err ? error_set(e, err, "epoll: %s", strerror(-err)) : 0;
+}
+
+/* One order: no new requests, no request left unanswered (its vCPU would stand still until another
+ * channel wakes it), our references to channels and pages gone, and the server last. */
+void xen_close(struct xen *x)
+{
+    if (x->loop) {
+        loop_remove(x->loop, &x->events);
+        loop_remove(x->loop, &x->timer);
+    }
+    if (x->timer.fd >= 0)
+        close(x->timer.fd);
+    if (x->enabled) {
+        xendevicemodel_set_ioreq_server_state(x->dmod, x->domid, x->id, 0);
+        slots_abandon(&x->slots);
+    }
+    if (x->evtchn)
+        xenevtchn_close(x->evtchn);
+    if (x->pages)
+        xenforeignmemory_unmap_resource(x->fmem, x->pages);
+    if (x->have_id)
+        xendevicemodel_destroy_ioreq_server(x->dmod, x->domid, x->id);
+    if (x->call)
+        xencall_close(x->call);
+    if (x->fmem)
+        xenforeignmemory_close(x->fmem);
+    if (x->dmod)
+        xendevicemodel_close(x->dmod);
+    free(x);
+}
+
+void hv_xen_set_sink(struct hv *hv, const struct request_sink *sink)
+{
+    xen_of(hv)->slots.sink = *sink;
+}
+
+int hv_xen_restrict(struct hv *hv, struct error *e)
+{
+    if (xentoolcore_restrict_all(xen_of(hv)->domid) < 0)
+        return error_set(e, -errno, "cannot restrict the Xen handles to domain %u: %s",
+                         xen_of(hv)->domid, strerror(errno));
+    return 0;
+}
+
+void hv_xen_set_log_dirty(struct hv *hv, bool on)
+{
+    xen_of(hv)->log_dirty = on;
+}
+
+struct slots *hv_xen_slots(struct hv *hv)
+{
+    return &xen_of(hv)->slots;
+}
+
+const struct xen_counters *hv_xen_counters(struct hv *hv)
+{
+    return &xen_of(hv)->counters;
+}

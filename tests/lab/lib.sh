@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What scenarios are written with. Sourced by busybox sh in dom0.
+#
+#   DM          device model under test (path in dom0)
+#   LAB_SOAK    1: full amounts, empty: quick ones
+#
+# A scenario is one file in scenarios/; it succeeds when it ends with status 0. `fail` ends it.
+# Guests' files are in $guests (/run/guests): NAME.cfg, NAME.serial, NAME.xl.
+# Every step that waits has a limit in seconds and says what it waited for.
+#
+# Absent: networks; several guests with one name.
+
+guests=/run/guests
+scenario_disks=/guest/scratch
+xl_log=$guests/xl.log
+
+say()
+{
+    echo "  [$(uptime_now)] $*"
+}
+
+fail()
+{
+    echo "  FAILED: $*"
+    exit 1
+}
+
+# Ends the scenario at once, counted as passed, with the reason shown.
+skip()
+{
+    echo "  SKIPPED: $*"
+    exit 0
+}
+
+expect()
+{
+    # expect "what it means" COMMAND...
+    local meaning=$1
+    shift
+    "$@" || fail "$meaning"
+}
+
+is_hvmdm()
+{
+    case $DM in */hvmdm) return 0 ;; *) return 1 ;; esac
+}
+
+# Seconds since dom0 started, with hundredths.
+uptime_now()
+{
+    cut -d ' ' -f 1 /proc/uptime
+}
+
+domid_of()
+{
+    xl domid "$1" 2>/dev/null
+}
+
+# Process id of a guest's device model, as libxl recorded it.
+dm_pid()
+{
+    xenstore-read "/local/domain/$(domid_of "$1")/image/device-model-pid" 2>/dev/null
+}
+
+# media NAME KIND ARGUMENTS: a private copy of cd.iso or disk.img (KIND: cd, disk) whose kernel
+# gets these arguments; prints its path.
+media()
+{
+    local to at text
+    case $2 in
+    cd) to=$scenario_disks/$1.iso from=/guest/cd.iso ;;
+    disk) to=$scenario_disks/$1-boot.img from=/guest/disk.img ;;
+    esac
+    at=$(cat "/guest/$2.offset")
+    text=$(printf '%-200s' "$3")
+    [ ${#text} -eq 200 ] || fail "kernel arguments longer than 200 bytes: $3"
+    cp "$from" "$to"
+    printf %s "$text" | dd of="$to" bs=1 seek="$at" conv=notrunc 2>/dev/null
+    echo "$to"
+}
+
+# payload NAME: a private copy of a bare-metal payload's disk; prints its path. (libxl has no
+# read-only IDE disks.)
+payload()
+{
+    cp "/guest/$1.img" "$scenario_disks/$1.img"
+    echo "$scenario_disks/$1.img"
+}
+
+# blank NAME MIB: an empty sparse raw image, prints its path.
+blank()
+{
+    rm -f "$scenario_disks/$1"
+    truncate -s "$2M" "$scenario_disks/$1"
+    echo "$scenario_disks/$1"
+}
+
+# guest_config NAME [KEY=VALUE...]: writes NAME.cfg. disk=LINE may be given several times; other
+# keys are xl's own, values as xl.cfg writes them after "=", with quotes added to plain words.
+guest_config()
+{
+    local name=$1 disks='' key value more='' memory=256 vcpus=1 boot=c
+    shift
+    for pair; do
+        key=${pair%%=*}
+        value=${pair#*=}
+        case $key in
+        disk) disks="$disks'$value'," ;;
+        memory) memory=$value ;;
+        vcpus) vcpus=$value ;;
+        boot) boot=$value ;;
+        *)
+            case $value in
+            [0-9\[\"\']*) ;;
+            *) value="\"$value\"" ;;
+            esac
+            more="$more$key=$value
+"
+            ;;
+        esac
+    done
+    cat >"$guests/$name.cfg" <<END
+name="$name"
+type="hvm"
+memory=$memory
+vcpus=$vcpus
+tsc_mode="native"
+bios="seabios"
+device_model_version="qemu-xen"
+device_model_override="$DM"
+serial="file:$guests/$name.serial"
+vga="stdvga"
+vnc=0
+boot="$boot"
+disk=[$disks]
+$more
+END
+}
+
+# guest_start NAME [xl options]: xl create from NAME.cfg; its status, output in NAME.xl.
+guest_start()
+{
+    local name=$1 status
+    shift
+    rm -f "$guests/$name.serial"
+    echo "$ xl create $name.cfg $*" >>"$xl_log"
+    xl create "$@" "$guests/$name.cfg" >"$guests/$name.xl" 2>&1
+    status=$?
+    cat "$guests/$name.xl" >>"$xl_log"
+    return $status
+}
+
+# guest_create NAME [KEY=VALUE...]: both; a failure ends the scenario.
+guest_create()
+{
+    guest_config "$@"
+    guest_start "$1" || fail "xl create $1: $(tail -n 3 "$guests/$1.xl" | tr '\n' ' ')"
+    say "guest $1 created, domain $(domid_of "$1")"
+}
+
+# wait_serial NAME LIMIT MARKER...: until the guest says one of them on its serial port.
+wait_serial()
+{
+    local name=$1 limit=$2 status found
+    shift 2
+    found=$(waitfor "$limit" "$guests/$name.serial" "$@")
+    status=$?
+    [ $status = 0 ] || fail "guest $name did not say \"$*\" within $limit s"
+    say "guest $name: $found"
+}
+
+serial_has()
+{
+    grep -q -- "$2" "$guests/$1.serial"
+}
+
+# wait_until LIMIT "what" COMMAND...: until the command succeeds.
+wait_until()
+{
+    local limit=$1 what=$2 end
+    shift 2
+    end=$(($(date +%s) + limit))
+    until "$@"; do
+        [ "$(date +%s)" -lt "$end" ] || fail "not within $limit s: $what"
+        usleep 200000
+    done
+}
+
+domain_gone()
+{
+    ! xl list "$1" >/dev/null 2>&1
+}
+
+# wait_gone NAME LIMIT: until the domain has ended by itself and xl has removed it.
+wait_gone()
+{
+    wait_until "$2" "guest $1 gone" domain_gone "$1"
+    say "guest $1 has ended"
+}
+
+guest_destroy()
+{
+    xl destroy "$1" >>"$xl_log" 2>&1 || fail "xl destroy $1"
+}
+
+# Domains other than dom0, as xl list shows them.
+other_domains()
+{
+    xl list 2>/dev/null | tail -n +3
+}
+
+# Device model processes, both kinds.
+dm_processes()
+{
+    ps -o pid,comm,args | grep -E '[h]vmdm|[x]en-qemu-system' | grep -v -e waitfor -e run-scenario
+}
+
+nothing_left()
+{
+    [ -z "$(other_domains)" ] && [ -z "$(dm_processes)" ]
+}
+
+# Nothing may remain: no domain, no device model, no loop device.
+expect_clean()
+{
+    wait_until 30 "no domain and no device model left: $(other_domains) $(dm_processes)" \
+        nothing_left
+}
+
+# A Linux guest that boots from its CD or disk with PV drivers off or on, to its end.
+# expect_linux_end NAME LIMIT TEST
+expect_linux_end()
+{
+    wait_serial "$1" "$2" "lab-guest: up"
+    wait_serial "$1" "$2" "lab-guest: $3 done"
+    wait_gone "$1" 120
+    expect_quiet_kernel "$1"
+}
+
+# The guest's kernel complained about nothing that a device model can cause.
+expect_quiet_kernel()
+{
+    ! serial_has "$1" 'lab-guest: kernel:' ||
+        fail "guest's kernel: $(grep 'lab-guest: kernel:' "$guests/$1.serial" | head -n 3)"
+}

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_cmdline - argument vectors as libxl 4.17 to 4.21 builds them, and what becomes of them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "toolstack/config.h"
+#include "toolstack/version.h"
+
+#define MAX_ARGS 128
+
+/* What every HVM guest gets first, and last. */
+#define HEAD                                                                                       \
+    "-xen-domid", "7", "-no-shutdown", "-chardev",                                                 \
+        "socket,id=libxl-cmd,path=/var/run/xen/qmp-libxl-7,server=on,wait=off", "-mon",            \
+        "chardev=libxl-cmd,mode=control", "-chardev",                                              \
+        "socket,id=libxenstat-cmd,path=/var/run/xen/qmp-libxenstat-7,server=on,wait=off", "-mon",  \
+        "chardev=libxenstat-cmd,mode=control", "-nodefaults", "-no-user-config", "-name", "web"
+#define TAIL "-machine", "xenfv,suppress-vmdesc=on", "-m", "1008"
+
+static const char *const plain[] = {
+    HEAD, "-vnc", "none", "-display", "none", "-serial", "pty", "-device", "VGA,vgamem_mb=16",
+    "-boot", "order=cda", "-smp", "2,maxcpus=4", "-net", "none", TAIL, "-drive",
+    "file=/srv/web.img,if=ide,index=0,media=disk,format=raw,cache=writeback", "-drive",
+    "if=none,readonly=on,id=ide-5632,file=/srv/debian.iso,format=raw", "-device",
+    "ide-cd,id=ide-5632,drive=ide-5632,bus=ide.1,unit=0", NULL
+};
+
+static int parse(struct config *c, const char *const *args, struct error *e)
+{
+    char *argv[MAX_ARGS] = { (char *)(uintptr_t)"hvmdm" };
+    int argc = 1;
+
+    for (; args[argc - 1]; argc++) {
+        assert_true(argc < MAX_ARGS - 1);
+        argv[argc] = (char *)(uintptr_t)args[argc - 1];
+    }
+    e->text[0] = '\0';
+    return config_parse(c, argc, argv, e);
+}
+
+static void accept_args(struct config *c, const char *const *args)
+{
+    struct error e;
+
+    if (parse(c, args, &e) < 0)
+        fail_msg("refused: %s", e.text);
+}
+
+/* The sentence must contain `part`. */
+static void expect_error(const char *const *args, const char *part)
+{
+    struct config c;
+    struct error e;
+
+    assert_true(parse(&c, args, &e) < 0);
+    if (!strstr(e.text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, e.text);
+    config_free(&c);
+}
+
+/* Parsed, but refused, and all of reason and cure are named. */
+static void expect_refusal(const char *const *args, const char *reason, const char *cure)
+{
+    struct error e = { "" };
+    struct config c;
+
+    accept_args(&c, args);
+    assert_int_equal(config_refuse(&c, &e), -ENOTSUP);
+    if (!strstr(e.text, reason) || !strstr(e.text, cure))
+        fail_msg("\"%s\" or \"%s\" is not in \"%s\"", reason, cure, e.text);
+    config_free(&c);
+}
+
+static void plain_hvm(void **state)
+{
+    struct error e = { "" };
+    struct config c;
+    const struct config_disk *d;
+
+    (void)state;
+    accept_args(&c, plain);
+    assert_int_equal(config_refuse(&c, &e), 0);
+    assert_string_equal(e.text, "");
+    assert_int_equal(c.action, CONFIG_RUN);
+    assert_int_equal(c.machine, CONFIG_MACHINE_XENFV);
+    assert_true(c.have_domid && c.domid == 7 && c.no_shutdown && !c.start_paused && !c.xen_attach);
+    assert_string_equal(c.name, "web");
+    assert_int_equal(c.ram_mib, 1008);
+    assert_true(c.vcpus == 2 && c.max_vcpus == 4);
+    assert_int_equal(c.vga, CONFIG_VGA_STD);
+    assert_int_equal(c.vgamem_mib, 16);
+    assert_string_equal(c.boot, "cda");
+    assert_null(c.vnc);
+    assert_int_equal(c.nserials, 1);
+    assert_string_equal(c.serials[0], "pty");
+    assert_int_equal(c.nqmp, 2);
+    assert_string_equal(c.qmp[0].path, "/var/run/xen/qmp-libxl-7");
+    assert_string_equal(c.qmp[1].path, "/var/run/xen/qmp-libxenstat-7");
+    assert_true(c.qmp[0].fd < 0 && c.qmp[1].fd < 0);
+    assert_int_equal(c.ndisks, 2);
+    d = config_ide(&c, 0);
+    assert_non_null(d);
+    assert_string_equal(d->path, "/srv/web.img");
+    assert_string_equal(d->format, "raw");
+    assert_string_equal(d->id, "ide0-hd0");
+    assert_true(!d->cdrom && !d->read_only && !d->direct);
+    d = config_ide(&c, 2);
+    assert_non_null(d);
+    assert_string_equal(d->path, "/srv/debian.iso");
+    assert_string_equal(d->id, "ide-5632");
+    assert_true(d->cdrom && d->read_only);
+    assert_null(config_ide(&c, 1));
+    assert_null(config_ide(&c, 3));
+    config_free(&c);
+}
+
+static void no_platform_device_hole_empty_cd(void **state)
+{
+    static const char *const args[] = {
+        HEAD, "--vnc", "127.0.0.1:0,to=99", "-display", "none", "-k", "de", "-no-acpi", "-smp", "1",
+        "-boot", "order=dc", "-machine",
+        "pc,accel=xen,suppress-vmdesc=on,max-ram-below-4g=2147483648", "-m", "4080", "-drive",
+        "if=none,readonly=on,id=ide-832", "-device",
+        "ide-cd,id=ide-832,drive=ide-832,bus=ide.0,unit=1", "-log-level", "debug", "--trace",
+        "ide*,piix3", NULL
+    };
+    struct error e = { "" };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_int_equal(config_refuse(&c, &e), 0);
+    assert_int_equal(c.machine, CONFIG_MACHINE_PC);
+    assert_true(c.max_ram_below_4g == UINT64_C(2147483648));
+    assert_true(c.no_acpi && c.vcpus == 1 && c.max_vcpus == 1);
+    assert_string_equal(c.vnc, "127.0.0.1:0,to=99");
+    assert_string_equal(c.keymap, "de");
+    assert_string_equal(c.boot, "dc");
+    assert_string_equal(c.log_level, "debug");
+    assert_string_equal(c.trace, "ide*,piix3");
+    assert_non_null(config_ide(&c, 1));
+    assert_null(config_ide(&c, 1)->path);
+    config_free(&c);
+}
+
+static unsigned warnings;
+
+static void count_warning(const char *line)
+{
+    assert_non_null(strstr(line, "VNC"));
+    warnings++;
+}
+
+static void vnc_gives_one_warning(void **state)
+{
+    static const char *const args[] = { HEAD, "-vnc", "127.0.0.1:0,to=99", TAIL, NULL };
+    struct config c;
+
+    (void)state;
+    warnings = 0;
+    accept_args(&c, args);
+    config_warn(&c, count_warning);
+    assert_int_equal(warnings, 1);
+    config_free(&c);
+    accept_args(&c, plain);
+    config_warn(&c, count_warning);
+    assert_int_equal(warnings, 1);
+    config_free(&c);
+}
+
+static void paths_with_commas(void **state)
+{
+    static const struct {
+        const char *drive, *device, *path;
+    } rows[] = {
+        { "file=/a,b,if=ide,index=0,media=disk,format=raw,cache=writeback", NULL, "/a,b" },
+        { "file=/a,format=qcow2,if=ide,index=0,media=disk,format=raw,cache=writeback", NULL,
+          "/a,format=qcow2" },
+        { "file=/a,file=/b,if=ide,index=0,media=disk,format=raw,cache=writeback", NULL,
+          "/a,file=/b" },
+        { "file=/a,,b.img,if=ide,index=0,media=disk,format=raw,cache=writeback", NULL,
+          "/a,,b.img" },
+        { "file=/a=b,cache=,if=ide,index=0,media=disk,format=raw,cache=writeback", NULL,
+          "/a=b,cache=" },
+        { "if=none,readonly=on,id=ide-768,file=/a,b.iso,format=raw",
+          "ide-cd,id=ide-768,drive=ide-768,bus=ide.0,unit=0", "/a,b.iso" },
+        { "if=none,readonly=on,id=ide-768,file=/a,readonly=off,cache=none,format=raw",
+          "ide-cd,id=ide-768,drive=ide-768,bus=ide.0,unit=0", "/a,readonly=off,cache=none" },
+        { "if=none,readonly=on,id=ide-768,file=/a,format=x,format=raw",
+          "ide-cd,id=ide-768,drive=ide-768,bus=ide.0,unit=0", "/a,format=x" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *const args[] = { HEAD, TAIL, "-drive", rows[i].drive,
+                                     rows[i].device ? "-device" : NULL, rows[i].device, NULL };
+        struct error e = { "" };
+        struct config c;
+
+        accept_args(&c, args);
+        assert_string_equal(config_ide(&c, 0)->path, rows[i].path);
+        assert_string_equal(config_ide(&c, 0)->format, "raw");
+        assert_int_equal(config_ide(&c, 0)->read_only, rows[i].device != NULL);
+        assert_false(config_ide(&c, 0)->direct);
+        assert_int_equal(config_refuse(&c, &e), 0);
+        config_free(&c);
+    }
+}
+
+static void socket_path_with_comma(void **state)
+{
+    static const char *const args[] = {
+        "-xen-domid", "3", "-chardev", "socket,id=q,path=/tmp/a,server=b,server=on,wait=off",
+        "-mon", "chardev=q,mode=control", TAIL, NULL
+    };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_string_equal(c.qmp[0].path, "/tmp/a,server=b");
+    config_free(&c);
+}
+
+static void probe_run(void **state)
+{
+    static const char *const args[] = {
+        "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none,accel=xen",
+        "-chardev", "socket,id=libxl-cmd,fd=19,server=on,wait=off", "-mon",
+        "chardev=libxl-cmd,mode=control", NULL
+    };
+    struct error e = { "" };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_int_equal(config_refuse(&c, &e), 0);
+    assert_int_equal(c.machine, CONFIG_MACHINE_NONE);
+    assert_true(c.start_paused && !c.have_domid);
+    assert_int_equal(c.nqmp, 1);
+    assert_null(c.qmp[0].path);
+    assert_int_equal(c.qmp[0].fd, 19);
+    config_free(&c);
+}
+
+static void restricted(void **state)
+{
+    static const char *const args[] = {
+        "-xen-domid", "7", "-no-shutdown", "-chardev",
+        "socket,id=libxl-cmd,fd=21,server=on,wait=off", "-S", "-mon",
+        "chardev=libxl-cmd,mode=control", "-nodefaults", "-no-user-config", "-name", "web", "-vnc",
+        "none", "-display", "none", "-xen-domid-restrict", "-chroot", "/var/run/xen/qemu-root-7",
+        "-runas", "65543:65543", TAIL, NULL
+    };
+    static const char *const newer[] = { HEAD, "-xen-domid-restrict", "-run-with",
+                                         "chroot=/r,user=1:2", TAIL, NULL };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_true(c.domid_restrict && c.start_paused);
+    assert_string_equal(c.chroot, "/var/run/xen/qemu-root-7");
+    assert_string_equal(c.runas, "65543:65543");
+    assert_int_equal(c.qmp[0].fd, 21);
+    config_free(&c);
+    expect_refusal(args, "restricted", "dm_restrict=0");
+    accept_args(&c, newer);
+    assert_string_equal(c.chroot, "/r");
+    assert_string_equal(c.runas, "1:2");
+    config_free(&c);
+}
+
+static void pv_attach(void **state)
+{
+    static const char *const created[] = {
+        HEAD, "-xen-attach", "-vnc", "none", "-display", "none", "-nographic", "-machine", "xenpv",
+        "-m", "513", NULL
+    };
+    static const char *const devd[] = {
+        "-xen-domid", "4", "-xen-attach", "-name", "domain-4", "-nographic", "-M", "xenpv",
+        "-monitor", "/dev/null", "-serial", "/dev/null", "-parallel", "/dev/null", NULL
+    };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, created);
+    assert_true(c.xen_attach && c.machine == CONFIG_MACHINE_XENPV);
+    config_free(&c);
+    expect_refusal(created, "PV", "device_model_override");
+    expect_refusal(devd, "PV", "device_model_override");
+}
+
+static void migrate_in(void **state)
+{
+    static const char *const args[] = {
+        HEAD, "-vnc", "none", "-smp", "2,maxcpus=4", "-device", "VGA,vgamem_mb=16", "-incoming",
+        "fd:13", TAIL, "-drive",
+        "file=/dev/vg/web,if=ide,index=0,media=disk,format=raw,cache=writeback", NULL
+    };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_int_equal(c.incoming_fd, 13);
+    config_free(&c);
+    expect_refusal(args, "not yet able to restore", "xl create");
+}
+
+static void emulated_network(void **state)
+{
+    static const char *const libxl[] = {
+        HEAD, "-device", "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:01:02:03", "-netdev",
+        "type=tap,id=net0,ifname=vif7.0-emu,br=xenbr0,script=no,downscript=no", TAIL, NULL
+    };
+    static const char *const brief[] = {
+        HEAD, "-device", "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:01:02:03", "-netdev",
+        "tap,id=net0,ifname=vif7.0-emu,br=xenbr0,script=no,downscript=no", TAIL, NULL
+    };
+    struct config c;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const char *const *a = i ? brief : libxl;
+
+        accept_args(&c, a);
+        assert_int_equal(c.nnics, 1);
+        assert_string_equal(c.nics[0].model, "rtl8139");
+        assert_string_equal(c.nics[0].mac, "00:16:3e:01:02:03");
+        assert_string_equal(c.nics[0].ifname, "vif7.0-emu");
+        assert_string_equal(c.nics[0].bridge, "xenbr0");
+        config_free(&c);
+        expect_refusal(a, "rtl8139", "type=vif");
+    }
+}
+
+/* Each feature that we lack, by the argument libxl makes of it, and the cure it names. */
+static void refusals(void **state)
+{
+    static const struct {
+        const char *args[6], *reason, *cure;
+    } rows[] = {
+        { { "-device", "cirrus-vga,vgamem_mb=8" }, "Cirrus", "vga=\"stdvga\"" },
+        { { "-device", "qxl-vga,vram_size_mb=64,ram_size_mb=64" }, "QXL", "vga=\"stdvga\"" },
+        { { "-device", "lsi53c895a" }, "SCSI", "hda to hdd" },
+        { { "-drive",
+            "file=/a,b,id=scsi0-hd0,format=raw,if=none,readonly=off,cache=writeback", "-device",
+            "scsi-hd,drive=scsi0-hd0,scsi-id=0" },
+          "SCSI", "hda to hdd" },
+        { { "-device", "ahci,id=ahci0" }, "AHCI", "hdtype=" },
+        { { "-drive", "file=/a,if=none,id=ahcidisk-0,format=raw,cache=writeback", "-device",
+            "ide-hd,bus=ahci0.0,unit=0,drive=ahcidisk-0" },
+          "AHCI", "hdtype=" },
+        { { "-usb" }, "USB", "usb=" },
+        { { "-usb", "-usbdevice", "tablet" }, "USB", "usbdevice=" },
+        { { "-device", "piix3-usb-uhci,id=usb" }, "USB", "usbversion=" },
+        { { "-device", "nec-usb-xhci,id=usb" }, "USB", "usbversion=" },
+        { { "-device", "ich9-usb-uhci1,masterbus=usb.0,firstport=0,addr=0x1d.0x0,multifunction=on" },
+          "USB", "usbversion=" },
+        { { "-device", "intel-hda", "-device", "hda-duplex" }, "intel-hda", "soundhw=" },
+        { { "-device", "sb16" }, "sb16", "soundhw=" },
+        { { "-spice", "port=6000,addr=0.0.0.0,disable-ticketing=on" }, "SPICE", "spice=0" },
+        { { "-chardev", "spicevmc,id=vdagent,name=vdagent" }, "SPICE", "spice=0" },
+        { { "-display", "sdl" }, "SDL", "sdl=0" },
+        { { "-kernel", "/boot/vmlinuz", "-append", "root=/dev/xvda ro" }, "/boot/vmlinuz",
+          "kernel=" },
+        { { "-runas", "nobody" }, "nobody", "device_model_user=" },
+        { { "-object", "filter-mirror,id=m0,netdev=net0,queue=tx" }, "COLO", "COLO" },
+        { { "-device", "xen-pvdevice,device-id=0xc000" }, "PV device", "vendor_device=" },
+        { { "-chardev", "pty,id=libxl-channel0" }, "channel", "channel=" },
+        { { "-chardev", "socket,id=libxl-channel1,path=/a,b,server=on,wait=off" }, "channel",
+          "channel=" },
+        { { "-vnc", "127.0.0.1:0,password=on,to=99" }, "password", "vncpasswd=" },
+        { { "-drive", "file=/a,if=ide,index=1,media=disk,format=qcow2,cache=writeback" }, "qcow2",
+          "format=raw" },
+        { { "-drive", "file=/a,if=ide,index=1,media=disk,format=vpc,cache=writeback" }, "vpc",
+          "format=raw" },
+        { { "-drive",
+            "file=nbd+unix:///?socket=/run/b,if=ide,index=1,media=disk,format=raw,cache=writeback" },
+          "NBD", "raw file" },
+        { { "-machine", "xenfv,suppress-vmdesc=on,igd-passthru=on" }, "pass-through",
+          "gfx_passthru=" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *args[64] = { HEAD, TAIL };
+        size_t n = 0;
+
+        while (args[n])
+            n++;
+        for (size_t k = 0; k < ARRAY_SIZE(rows[i].args) && rows[i].args[k]; k++)
+            args[n++] = rows[i].args[k];
+        expect_refusal(args, rows[i].reason, rows[i].cure);
+    }
+}
+
+static void refusals_come_together(void **state)
+{
+    static const char *const args[] = {
+        HEAD, "-device", "cirrus-vga,vgamem_mb=8", "-device", "e1000,id=nic0,netdev=net0,mac=x",
+        "-netdev", "tap,id=net0,ifname=vif7.0-emu,br=b,script=no,downscript=no", TAIL, NULL
+    };
+
+    (void)state;
+    expect_refusal(args, "vga=\"stdvga\"", "type=vif");
+}
+
+static void disk_values(void **state)
+{
+    static const char *const args[] = {
+        HEAD, TAIL, "-drive", "file=/a,b,id=scsi0-hd3,format=raw,if=none,readonly=on,cache=none",
+        "-device", "scsi-hd,drive=scsi0-hd3,scsi-id=3", NULL
+    };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_int_equal(c.disks[0].bus, CONFIG_BUS_SCSI);
+    assert_int_equal(c.disks[0].unit, 3);
+    assert_string_equal(c.disks[0].path, "/a,b");
+    assert_true(c.disks[0].read_only && c.disks[0].direct && !c.disks[0].cdrom);
+    assert_null(config_ide(&c, 3));
+    config_free(&c);
+}
+
+static void mistakes(void **state)
+{
+    static const struct {
+        const char *args[6], *part;
+    } rows[] = {
+        { { "-frobnicate" }, "\"-frobnicate\"" },
+        { { "--sandbox", "on" }, "device_model_args" },
+        { { "stray" }, "\"stray\"" },
+        { { "-smp" }, "needs a value" },
+        { { "-smp", "0" }, "-smp" },
+        { { "-smp", "129" }, "1 to 128" },
+        { { "-smp", "4,maxcpus=2" }, "maxvcpus=" },
+        { { "-smp", "2x" }, "\"2x\"" },
+        { { "-m", "0" }, "-m" },
+        { { "-m", "12.5" }, "\"12.5\"" },
+        { { "-m", "99999999999999999999999" }, "-m" },
+        { { "-xen-domid", "32752" }, "domain id" },
+        { { "-xen-domid", "-1" }, "domain id" },
+        { { "-machine", "q35" }, "\"q35\"" },
+        { { "-machine", "xenfv,kernel-irqchip=on" }, "kernel-irqchip" },
+        { { "-boot", "order=cx" }, "\"cx\"" },
+        { { "-device", "e2000" }, "\"e2000\"" },
+        { { "-device", "VGA,vgamem_mb=0" }, "videoram" },
+        { { "-device", "VGA,vgamem_mb=4096" }, "videoram" },
+        { { "-device", "VGA,edid=on" }, "edid=on" },
+        { { "-device", "ide-cd,drive=nothing,bus=ide.0,unit=0" }, "drive=nothing" },
+        { { "-drive", "if=none,readonly=on,id=ide-8", "-device",
+            "ide-cd,drive=ide-8,bus=ide.2,unit=0" },
+          "hda to hdd" },
+        { { "-drive", "if=none,readonly=on,id=ide-8", "-device",
+            "ide-cd,drive=ide-8,bus=ide.0,unit=2" },
+          "unit" },
+        { { "-drive", "if=none,readonly=on,id=ide-8" }, "ide-8" },
+        { { "-drive", "file=/a,if=ide,media=disk,format=raw" }, "index" },
+        { { "-drive", "file=/a,if=ide,index=4,media=disk,format=raw" }, "index" },
+        { { "-drive", "file=,if=ide,index=0,media=disk,format=raw" }, "path" },
+        { { "-drive", "if=ide,index=0,media=disk" }, "no file" },
+        { { "-drive", "werror=stop,file=/a" }, "werror" },
+        { { "-drive", "file=/a,if=ide,index=0,media=disk,format=raw", "-drive",
+            "file=/b,if=ide,index=0,media=disk,format=raw" },
+          "hda" },
+        { { "-serial", "pty", "-serial", "pty", "-serial" }, "needs a value" },
+        { { "-netdev", "user,id=n" }, "\"user\"" },
+        { { "-netdev", "tap,id=n,ifname=x" }, "\"n\"" },
+        { { "-chardev", "udp,id=x" }, "\"udp\"" },
+        { { "-chardev", "socket,id=x,path=/a,server=on" }, "\"x\"" },
+        { { "-mon", "chardev=none,mode=control" }, "\"none\"" },
+        { { "-mon", "chardev=libxl-cmd,mode=readline" }, "mode=readline" },
+        { { "-incoming", "tcp:0:4444" }, "tcp:0:4444" },
+        { { "-net", "user" }, "\"user\"" },
+        { { "-display", "gtk" }, "\"gtk\"" },
+        { { "-log-level", "loud" }, "\"loud\"" },
+    };
+    static const char *const no_machine[] = { "-xen-domid", "3", "-m", "100", NULL };
+    static const char *const no_domid[] = { TAIL, NULL };
+    static const char *const no_memory[] = { "-xen-domid", "3", "-machine", "xenfv", NULL };
+    static const char *const five[] = { HEAD, TAIL, "-serial", "pty", "-serial", "pty", "-serial",
+                                        "pty", "-serial", "pty", "-serial", "pty", NULL };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *args[64] = { HEAD, TAIL };
+        size_t n = 0;
+
+        while (args[n])
+            n++;
+        for (size_t k = 0; k < ARRAY_SIZE(rows[i].args) && rows[i].args[k]; k++)
+            args[n++] = rows[i].args[k];
+        expect_error(args, rows[i].part);
+    }
+    expect_error(no_machine, "-machine is missing");
+    expect_error(no_domid, "-xen-domid is missing");
+    expect_error(no_memory, "-m is missing");
+    expect_error(five, "serial ports");
+}
+
+static void limits_hold(void **state)
+{
+    const char *args[MAX_ARGS];
+    size_t n = 0;
+
+    (void)state;
+    for (int i = 0; i < CONFIG_DISKS + 1; i++) {
+        args[n++] = "-drive";
+        args[n++] = "if=none,id=x";
+    }
+    args[n] = NULL;
+    expect_error(args, "more than 32");
+    n = 0;
+    for (int i = 0; i < CONFIG_CHARDEVS + 1; i++) {
+        args[n++] = "-chardev";
+        args[n++] = "pty,id=libxl-channel0";
+    }
+    args[n] = NULL;
+    expect_error(args, "more than 24");
+}
+
+static void actions(void **state)
+{
+    static const struct {
+        const char *arg;
+        enum config_action action;
+    } rows[] = {
+        { "--help", CONFIG_SHOW_HELP },       { "-h", CONFIG_SHOW_HELP },
+        { "-help", CONFIG_SHOW_HELP },        { "--version", CONFIG_SHOW_VERSION },
+        { "-version", CONFIG_SHOW_VERSION },
+    };
+    struct error e;
+    struct config c;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *const args[] = { "-unknown", rows[i].arg, NULL };
+
+        assert_int_equal(parse(&c, args, &e), 0);
+        assert_int_equal(c.action, rows[i].action);
+        config_free(&c);
+    }
+}
+
+static char *printed(int (*print)(FILE *to), const struct config *c)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&text, &n);
+
+    assert_non_null(to);
+    assert_int_equal(c ? config_print(c, to) : print(to), 0);
+    fclose(to);
+    return text;
+}
+
+static void shows_itself(void **state)
+{
+    static const char *const show[] = { "--print-config", HEAD, "-device", "cirrus-vga", TAIL,
+                                        "-name", "\xff\xfe", NULL };
+    struct config c;
+    json_error_t why;
+    json_t *j;
+    char *text;
+
+    (void)state;
+    text = printed(config_print_help, NULL);
+    assert_non_null(strstr(text, "device_model_override"));
+    assert_non_null(strstr(text, "--print-config"));
+    free(text);
+    text = printed(config_print_version, NULL);
+    assert_string_equal(text, "hvmdm " HVMDM_VERSION "\n");
+    free(text);
+    accept_args(&c, show);
+    assert_int_equal(c.action, CONFIG_SHOW_CONFIG);
+    text = printed(NULL, &c);
+    j = json_loads(text, 0, &why);
+    assert_non_null(j);
+    assert_int_equal(json_integer_value(json_object_get(j, "domid")), 7);
+    assert_string_equal(json_string_value(json_object_get(j, "vga")), "cirrus");
+    assert_string_equal(json_string_value(json_object_get(j, "name")), "??");
+    assert_non_null(strstr(json_string_value(json_object_get(j, "refused")), "stdvga"));
+    json_decref(j);
+    free(text);
+    config_free(&c);
+    accept_args(&c, plain);
+    text = printed(NULL, &c);
+    j = json_loads(text, 0, &why);
+    assert_non_null(j);
+    assert_null(json_object_get(j, "refused"));
+    assert_string_equal(json_string_value(json_object_get(
+                            json_array_get(json_object_get(j, "disks"), 0), "path")),
+                        "/srv/web.img");
+    json_decref(j);
+    free(text);
+    config_free(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_hvm),
+        cmocka_unit_test(no_platform_device_hole_empty_cd),
+        cmocka_unit_test(vnc_gives_one_warning),
+        cmocka_unit_test(paths_with_commas),
+        cmocka_unit_test(socket_path_with_comma),
+        cmocka_unit_test(probe_run),
+        cmocka_unit_test(restricted),
+        cmocka_unit_test(pv_attach),
+        cmocka_unit_test(migrate_in),
+        cmocka_unit_test(emulated_network),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(refusals_come_together),
+        cmocka_unit_test(disk_values),
+        cmocka_unit_test(mistakes),
+        cmocka_unit_test(limits_hold),
+        cmocka_unit_test(actions),
+        cmocka_unit_test(shows_itself),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ctl - the server side of our own control socket. See ctl.h.
+ *
+ * Absent: following a state as it changes; one asks again.
+ */
+#include "toolstack/ctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ioreq/loop.h"
+#include "toolstack/json_scan.h"
+#include "toolstack/stream.h"
+#include "toolstack/version.h"
+#include "toolstack/vm_json.h"
+
+enum {
+    CTL_CONNECTIONS = 4, /* one more drops the one that was silent longest */
+    CTL_PATH = 108,      /* of a UNIX socket */
+};
+
+struct ctl_connection {
+    struct stream stream;
+    struct json_scan scan;
+    struct ctl *ctl;
+    uint64_t last_heard;
+};
+
+struct ctl {
+    struct loop *loop;
+    const struct vm_ops *ops;
+    void *vm;
+    struct ctl_info info;
+    struct loop_source source; /* the listening socket */
+    char path[CTL_PATH];
+    dev_t dev; /* of the socket file, to know it again */
+    ino_t ino;
+    uint64_t clock;
+    struct ctl_connection *connections[CTL_CONNECTIONS];
+};
+
+/* A command being answered. */
+struct ctl_call {
+    struct ctl *ctl;
+    const json_t *request;
+    struct error error;
+    struct surface picture; /* follows the answer if it has pixels */
+    bool quit;
+};
+
+static json_t *missing(struct ctl_call *c, const char *what)
+{
+    error_set(&c->error, -ENOTSUP, "this device model cannot %s yet", what);
+    return NULL;
+}
+
+static json_t *status_vcpus(const struct ctl *s)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; s->ops->max_vcpus && i < s->ops->max_vcpus(s->vm); i++)
+        if (s->ops->vcpu_plugged && s->ops->vcpu_plugged(s->vm, i))
+            json_array_append_new(list, json_integer(i));
+    return list;
+}
+
+static json_t *status_serials(const struct ctl *s)
+{
+    json_t *list = json_array();
+    struct vm_chardev d;
+
+    for (unsigned i = 0; s->ops->chardev && s->ops->chardev(s->vm, i, &d); i++)
+        json_array_append_new(list, json_pack("{s:o, s:o}", "label", json_text(d.label),
+                                              "filename", json_text(d.filename)));
+    return list;
+}
+
+static json_t *status_disks(const struct ctl *s)
+{
+    json_t *list = json_array();
+    struct vm_block b;
+
+    for (unsigned i = 0; s->ops->block && s->ops->block(s->vm, i, &b); i++)
+        json_array_append_new(list, json_pack("{s:o, s:o, s:b, s:I, s:I}", "id", json_text(b.id),
+                                              "file", json_text(b.file), "read-only", b.read_only,
+                                              "read-bytes", (json_int_t)b.rd_bytes, "write-bytes",
+                                              (json_int_t)b.wr_bytes));
+    return list;
+}
+
+static json_t *ctl_status(struct ctl_call *c)
+{
+    const struct ctl *s = c->ctl;
+
+    return json_pack("{s:i, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "domid", (int)s->info.domid,
+                     "name", json_text(s->info.name), "status",
+                     s->ops->status ? vm_status_name(s->ops->status(s->vm)) : "unknown", "version",
+                     HVMDM_VERSION, "pid", (int)getpid(), "machine", json_text(s->info.machine),
+                     "vcpus", status_vcpus(s), "serials", status_serials(s), "disks",
+                     status_disks(s));
+}
+
+static json_t *ctl_counters(struct ctl_call *c)
+{
+    const struct ctl *s = c->ctl;
+
+    if (!s->ops->counters)
+        return missing(c, "count");
+    return json_pack("{s:o}", "devices", vm_counters_json(s->ops, s->vm));
+}
+
+static json_t *ctl_dump(struct ctl_call *c)
+{
+    const struct ctl *s = c->ctl;
+    const char *device = json_string_value(json_object_get(c->request, "device"));
+    json_t *devices;
+
+    if (!s->ops->dump)
+        return missing(c, "show the state of its devices");
+    devices = vm_dump_json(s->ops, s->vm, device, &c->error);
+    return devices ? json_pack("{s:o}", "devices", devices) : NULL;
+}
+
+static json_t *ctl_screenshot(struct ctl_call *c)
+{
+    const struct ctl *s = c->ctl;
+    int ret;
+
+    if (!s->ops->screenshot)
+        return missing(c, "take a screenshot (no graphics card)");
+    /* Pictures are large: one on its way is enough for all clients together. */
+    for (unsigned i = 0; i < CTL_CONNECTIONS; i++)
+        if (s->connections[i] && s->connections[i]->stream.payload) {
+            error_set(&c->error, -EBUSY, "another screenshot is being read; try again");
+            return NULL;
+        }
+    ret = s->ops->screenshot(s->vm, &c->picture, &c->error);
+    if (ret < 0) {
+        error_set(&c->error, ret, "cannot take a screenshot: %s", strerror(-ret));
+        return NULL;
+    }
+    return json_pack("{s:i, s:i, s:I}", "width", (int)c->picture.width, "height",
+                     (int)c->picture.height, "bytes", (json_int_t)surface_bytes(&c->picture));
+}
+
+static json_t *ctl_version(struct ctl_call *c)
+{
+    (void)c;
+    return json_pack("{s:s}", "version", HVMDM_VERSION);
+}
+
+static json_t *ctl_quit(struct ctl_call *c)
+{
+    if (!c->ctl->ops->quit)
+        return missing(c, "end on request");
+    c->quit = true;
+    return json_object();
+}
+
+static const struct {
+    const char *name;
+    json_t *(*run)(struct ctl_call *c);
+} commands[] = {
+    { "status", ctl_status },         { "counters", ctl_counters }, { "dump", ctl_dump },
+    { "screenshot", ctl_screenshot }, { "version", ctl_version },   { "quit", ctl_quit },
+};
+
+static json_t *ctl_run(struct ctl_call *c)
+{
+    const char *name = json_string_value(json_object_get(c->request, "command"));
+
+    for (size_t i = 0; name && i < ARRAY_SIZE(commands); i++)
+        if (!strcmp(name, commands[i].name))
+            return commands[i].run(c);
+    error_set(&c->error, -EINVAL, "do not know the command \"%.80s\"", name ? name : "");
+    return NULL;
+}
+
+static void ctl_send(struct ctl_connection *c, json_t *answer)
+{
+    char *text = json_dumps(answer, JSON_COMPACT);
+    size_t n = text ? strlen(text) : 0;
+
+    json_decref(answer);
+    if (text) {
+        text[n] = '\n'; /* instead of the NUL, which is not sent */
+        stream_send(&c->stream, text, n + 1);
+    } else {
+        stream_kill(&c->stream);
+    }
+    free(text);
+}
+
+static void ctl_answer(struct ctl_connection *c, const json_t *request, const char *wrong)
+{
+    struct ctl_call call = { .ctl = c->ctl, .request = request };
+    json_t *result = NULL;
+
+    if (request)
+        result = ctl_run(&call);
+    else
+        error_set(&call.error, -EINVAL, "that is no request: %s", wrong);
+    if (result)
+        ctl_send(c, json_pack("{s:o}", "return", result));
+    else
+        ctl_send(c, json_pack("{s:o}", "error", json_text(call.error.text)));
+    if (call.picture.pixels)
+        stream_give(&c->stream, call.picture.pixels, surface_bytes(&call.picture));
+    if (call.quit)
+        c->ctl->ops->quit(c->ctl->vm);
+}
+
+static void ctl_input(void *opaque, const char *bytes, size_t n)
+{
+    struct ctl_connection *c = opaque;
+
+    c->last_heard = ++c->ctl->clock;
+    while (n && !c->stream.dead) {
+        enum json_scan_result r = json_scan(&c->scan, &bytes, &n);
+        json_error_t why = { .text = "" };
+        json_t *request = NULL;
+
+        if (r == JSON_SCAN_MORE)
+            return;
+        if (c->stream.payload) {
+            stream_kill(&c->stream); /* asks on without reading its picture */
+            return;
+        }
+        if (r == JSON_SCAN_OBJECT) {
+            request = json_loadb(c->scan.text, c->scan.len, 0, &why);
+            json_scan_free(&c->scan);
+        }
+        ctl_answer(c, request, r == JSON_SCAN_OBJECT ? why.text : c->scan.reason);
+        json_decref(request);
+    }
+}
+
+static void ctl_closed(void *opaque)
+{
+    struct ctl_connection *c = opaque;
+
+    for (unsigned i = 0; i < CTL_CONNECTIONS; i++)
+        if (c->ctl->connections[i] == c)
+            c->ctl->connections[i] = NULL;
+    json_scan_free(&c->scan);
+    free(c);
+}
+
+static struct ctl_connection **ctl_place(struct ctl *s)
+{
+    unsigned oldest = 0;
+
+    for (unsigned i = 0; i < CTL_CONNECTIONS; i++) {
+        if (!s->connections[i])
+            return &s->connections[i];
+        if (s->connections[i]->last_heard < s->connections[oldest]->last_heard)
+            oldest = i;
+    }
+    stream_kill(&s->connections[oldest]->stream);
+    return s->connections[oldest] ? NULL : &s->connections[oldest];
+}
+
+int ctl_connection(struct ctl *s, int fd)
+{
+    static const struct stream_user user = { .input = ctl_input, .closed = ctl_closed };
+    struct ctl_connection **place = ctl_place(s), *c = place ? calloc(1, sizeof *c) : NULL;
+    int ret;
+
+    if (!c) {
+        close(fd);
+        return -ENOMEM;
+    }
+    c->ctl = s;
+    c->last_heard = ++s->clock;
+    ret = stream_open(&c->stream, s->loop, fd, &user, c);
+    if (ret < 0) {
+        free(c);
+        return ret;
+    }
+    *place = c;
+    return 0;
+}
+
+static void ctl_accept(void *opaque, uint32_t events)
+{
+    struct ctl *s = opaque;
+    int fd = accept4(s->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+
+    (void)events;
+    if (fd < 0)
+        return;
+    /* The permissions of directory and socket say so already; a second lock costs nothing. */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+        (peer.uid != 0 && peer.uid != geteuid())) {
+        close(fd);
+        return;
+    }
+    if (ctl_connection(s, fd) < 0)
+        return; /* out of memory; the client sees a closed connection */
+}
+
+static int ctl_directory(const char *directory, struct error *e)
+{
+    struct stat st;
+
+    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+        return error_set(e, -errno, "cannot make %s: %s", directory, strerror(errno));
+    if (lstat(directory, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+        (st.st_mode & 022))
+        return error_set(e, -EPERM, "%s must be a directory of our own that nobody else can write",
+                         directory);
+    return 0;
+}
+
+int ctl_open(struct loop *loop, const char *directory, const struct ctl_info *info,
+             const struct vm_ops *ops, void *vm, struct ctl **out, struct error *e)
+{
+    struct ctl *s = NULL;
+    struct stat st;
+    int fd = -1, ret = ctl_directory(directory, e);
+
+    if (ret < 0)
+        return ret;
+    s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(e, -ENOMEM, "no memory for the control socket");
+    *s = (struct ctl){ .loop = loop, .ops = ops, .vm = vm, .info = *info };
+    ret = -ENAMETOOLONG;
+    if ((size_t)snprintf(s->path, sizeof s->path, "%s/%u.ctl", directory, info->domid) <
+        sizeof s->path)
+        ret = fd = stream_listen(s->path, 0600, e);
+    if (ret >= 0) {
+        if (lstat(s->path, &st) == 0) {
+            s->dev = st.st_dev;
+            s->ino = st.st_ino;
+        }
+        s->source = (struct loop_source){ .fd = fd, .ready = ctl_accept, .opaque = s };
+        ret = loop_add(loop, &s->source, EPOLLIN);
+    }
+    if (ret < 0) {
+        if (fd >= 0)
+            close(fd);
+        free(s);
+        return error_set(e, ret, "cannot make the control socket in %s: %s", directory,
+                         strerror(-ret));
+    }
+    *out = s;
+    return 0;
+}
+
+void ctl_close(struct ctl *s)
+{
+    struct stat st;
+
+    if (!s)
+        return;
+    for (unsigned i = 0; i < CTL_CONNECTIONS; i++)
+        if (s->connections[i])
+            stream_kill(&s->connections[i]->stream);
+    loop_remove(s->loop, &s->source);
+    close(s->source.fd);
+    /* After a soft reset a newer device model may have the name. */
+    if (lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+        unlink(s->path);
+    free(s);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* domain_vm - what QMP and the control socket may ask of a running domain (vm.h). */
+#include <errno.h>
+#include <unistd.h>
+
+#include "block/block.h"
+#include "chardev/chardev.h"
+#include "hw/chipset/piix4_pm.h"
+#include "hw/storage/ide_media.h"
+#include "ioreq/xen.h"
+#include "toolstack/domain_private.h"
+
+static enum vm_status status(void *vm)
+{
+    return ((struct domain *)vm)->status;
+}
+
+static int cont(void *vm, struct error *e)
+{
+    struct domain *d = vm;
+
+    (void)e;
+    machine_set_running(d->m, true);
+    if (d->status != VM_SHUTDOWN && d->status != VM_SUSPENDED)
+        d->status = VM_RUNNING;
+    return 0;
+}
+
+static int stop(void *vm, struct error *e)
+{
+    struct domain *d = vm;
+
+    (void)e;
+    if (d->hv->ops->drain)
+        d->hv->ops->drain(d->hv);
+    machine_drain(d->m);
+    machine_set_running(d->m, false);
+    if (d->status == VM_RUNNING)
+        d->status = VM_PAUSED;
+    return 0;
+}
+
+static bool chardev(void *vm, unsigned i, struct vm_chardev *out)
+{
+    struct domain *d = vm;
+
+    for (unsigned n = 0; n < PC_SERIALS; n++)
+        if (d->pc.serial[n] && i-- == 0) {
+            *out = (struct vm_chardev){ chardev_label(d->pc.serial[n]),
+                                        chardev_filename(d->pc.serial[n]) };
+            return true;
+        }
+    return false;
+}
+
+static struct device *ide(struct domain *d)
+{
+    return machine_find(d->m, "piix3_ide", 0);
+}
+
+/* Place and configuration of the i-th drive. */
+static const struct config_disk *nth_drive(struct domain *d, unsigned i, unsigned *place)
+{
+    for (*place = 0; *place < PC_DISKS; (*place)++) {
+        const struct config_disk *c = config_ide(d->config, *place);
+
+        if (c && i-- == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static bool block(void *vm, unsigned i, struct vm_block *out)
+{
+    struct domain *d = vm;
+    unsigned place;
+    const struct config_disk *c = nth_drive(d, i, &place);
+    struct ide_tray tray = { 0 };
+    struct block *b;
+
+    if (!c)
+        return false;
+    b = d->pc.disk[place];
+    if (c->cdrom && ide_tray(ide(d), place, &tray, NULL) == 0)
+        b = tray.medium;
+    *out = (struct vm_block){
+        .id = c->id, .removable = c->cdrom, .locked = tray.locked, .tray_open = tray.open
+    };
+    if (b) {
+        out->file = b->path;
+        out->format = "raw";
+        out->read_only = b->read_only;
+        out->rd_bytes = b->stats.rd_bytes;
+        out->wr_bytes = b->stats.wr_bytes;
+        out->rd_operations = b->stats.rd_operations;
+        out->wr_operations = b->stats.wr_operations;
+        out->flush_operations = b->stats.flush_operations;
+    }
+    return true;
+}
+
+static bool pci(void *vm, unsigned i, struct vm_pci *out)
+{
+    struct domain *d = vm;
+
+    for (unsigned devfn = 0; devfn < 256; devfn++) {
+        uint32_t id = machine_config(d->m, devfn, PCI_VENDOR_ID, 4, true, 0);
+
+        if (id == UINT32_MAX || i-- != 0)
+            continue;
+        *out = (struct vm_pci){ .slot = devfn >> 3,
+                                .function = devfn & 7,
+                                .vendor = (uint16_t)id,
+                                .device = (uint16_t)(id >> 16),
+                                .id = "" };
+        out->class = (uint16_t)machine_config(d->m, devfn, PCI_CLASS, 2, true, 0);
+        return true;
+    }
+    return false;
+}
+
+static bool counters(void *vm, unsigned i, struct vm_counters *out)
+{
+    struct domain *d = vm;
+    struct device *v = machine_devices(d->m);
+
+    while (v && i-- > 0)
+        v = v->next;
+    if (!v)
+        return false;
+    *out = (struct vm_counters){
+        .name = v->id,
+        .reads = v->stats.reads,
+        .writes = v->stats.writes,
+        .rd_bytes = v->stats.rd_bytes,
+        .wr_bytes = v->stats.wr_bytes,
+        .dma_reads = v->stats.dma_reads,
+        .dma_writes = v->stats.dma_writes,
+        .dma_bytes = v->stats.dma_bytes,
+        .irqs = v->stats.irqs,
+        .events = v->stats.events,
+        .refused = v->stats.refused,
+    };
+    return true;
+}
+
+static int find_drive(struct domain *d, const char *id, unsigned *place, struct error *e)
+{
+    for (unsigned i = 0; i < PC_DISKS; i++) {
+        const struct config_disk *c = nth_drive(d, i, place);
+
+        if (c && c->id && strcmp(c->id, id) == 0)
+            return c->cdrom ? 0 : error_set(e, -EINVAL, "%s is no CD-ROM drive", id);
+    }
+    return error_set(e, -ENODEV, "there is no drive %s", id);
+}
+
+static int eject(void *vm, const char *id, bool force, struct error *e)
+{
+    struct domain *d = vm;
+    unsigned place;
+    int err = find_drive(d, id, &place, e);
+
+    if (err == 0)
+        err = ide_eject(ide(d), place, force, e);
+    if (err == 0) {
+        block_close(d->pc.disk[place]);
+        d->pc.disk[place] = NULL;
+    }
+    return err;
+}
+
+static int change_medium(void *vm, const char *id, int fd, const char *path, const char *format,
+                         struct error *e)
+{
+    struct domain *d = vm;
+    struct block_options o = {
+        .path = path, .fd = fd, .format = format ? format : "raw", .read_only = true
+    };
+    struct block *b = NULL;
+    unsigned place;
+    int err = find_drive(d, id, &place, e);
+
+    if (err < 0) {
+        if (fd >= 0)
+            close(fd);
+        return err;
+    }
+    err = block_open(d->loop, &o, &b, e);
+    if (err == 0)
+        err = eject(d, id, false, e);
+    if (err == 0)
+        err = ide_insert(ide(d), place, b, e);
+    if (err < 0) {
+        block_close(b);
+        return err;
+    }
+    d->pc.disk[place] = b;
+    return 0;
+}
+
+static unsigned max_vcpus(void *vm)
+{
+    return ((struct domain *)vm)->config->max_vcpus;
+}
+
+static bool vcpu_plugged(void *vm, unsigned vcpu)
+{
+    struct domain *d = vm;
+    struct device *pm = machine_find(d->m, "piix4_pm", 0);
+
+    return pm ? piix4_pm_cpu_present(pm, vcpu) : vcpu < d->pc.vcpus;
+}
+
+static int plug_vcpu(void *vm, unsigned vcpu, struct error *e)
+{
+    struct device *pm = machine_find(((struct domain *)vm)->m, "piix4_pm", 0);
+
+    if (!pm)
+        return error_set(e, -ENODEV, "this guest has no ACPI (acpi=0): it cannot be given a vCPU");
+    piix4_pm_plug_cpu(pm, vcpu);
+    return 0;
+}
+
+static int screenshot(void *vm, struct surface *out, struct error *e)
+{
+    struct domain *d = vm;
+
+    if (!d->display.draw)
+        return error_set(e, -ENODEV, "this guest has no display (vga=\"none\")");
+    if (d->hv->ops->drain)
+        d->hv->ops->drain(d->hv);
+    return d->display.draw(d->display.opaque, out, e);
+}
+
+static int dump(void *vm, const char *name, struct vm_dump *out, struct error *e)
+{
+    bool found = false;
+
+    for (struct device *v = machine_devices(((struct domain *)vm)->m); v; v = v->next) {
+        unsigned n = v->ops->state_count ? v->ops->state_count : 1;
+
+        if (!v->ops->state || (name && strcmp(name, v->id) != 0 && strcmp(name, v->ops->name) != 0))
+            continue;
+        found = true;
+        for (unsigned i = 0; i < n; i++) {
+            out->device(out, v->ops->name, v->instance * n + i);
+            for (uint32_t k = 0; k < v->ops->state->nfields; k++)
+                out->field(out, &v->ops->state->fields[k],
+                           (const char *)v->state + (size_t)i * v->ops->state->size);
+        }
+    }
+    return found ? 0 : error_set(e, -ENOENT, "there is no device %s", name ? name : "at all");
+}
+
+static int dirty_log(void *vm, bool enable, struct error *e)
+{
+    (void)e;
+    hv_xen_set_log_dirty(((struct domain *)vm)->hv, enable);
+    return 0;
+}
+
+static void quit(void *vm)
+{
+    loop_stop(((struct domain *)vm)->loop);
+}
+
+const struct vm_ops domain_vm_ops = {
+    .status = status,
+    .cont = cont,
+    .stop = stop,
+    .chardev = chardev,
+    .block = block,
+    .pci = pci,
+    .counters = counters,
+    .eject = eject,
+    .change_medium = change_medium,
+    .max_vcpus = max_vcpus,
+    .vcpu_plugged = vcpu_plugged,
+    .plug_vcpu = plug_vcpu,
+    .screenshot = screenshot,
+    .dump = dump,
+    .dirty_log = dirty_log,
+    .quit = quit,
+};
