@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The one makefile. `make help` lists the targets. BUILD=dir selects another configured build.
+.DEFAULT_GOAL := all
 BUILD ?= build
 V ?= 0
 Q = $(if $(filter 1,$(V)),,@)

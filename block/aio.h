@@ -53,7 +53,7 @@ void aio_ring_free(struct aio_ring *ring);    /* nothing may be in flight; NULL 
 
 /* NULL with errno: no memory, or no descriptor left. Starts no thread yet. */
 struct aio_pool *aio_pool_new(struct loop *l, int fd, const struct aio_client *client,
-                              unsigned idle_ms);
+                              unsigned threads, unsigned idle_ms);
 void aio_pool_start(struct aio_pool *pool, struct block_req *r);
 bool aio_pool_reap(struct aio_pool *pool);
 int aio_pool_fd(const struct aio_pool *pool);

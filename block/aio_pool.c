@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * aio_pool - requests by threads: at most POOL_THREADS per image, started one by one while work
- * waits, ended when idle. They execute single system calls, allocate nothing and take no signals.
+ * aio_pool - requests by threads: a few per image, started one by one while work waits, ended when
+ * idle. They execute single system calls, allocate nothing and take no signals.
  * An eventfd tells the loop of completions.
  */
 #include "block/aio.h"
@@ -18,10 +18,7 @@
 #include "hw/core/log.h"
 #include "ioreq/loop.h"
 
-enum {
-    POOL_THREADS = 4,
-    POOL_STACK = 64 * 1024,
-};
+enum { POOL_STACK = 64 * 1024 }; /* bytes */
 
 struct req_list {
     struct block_req *first, *last;
@@ -31,7 +28,7 @@ struct aio_pool {
     struct loop *loop;
     const struct aio_client *client;
     int fd;
-    unsigned idle_ms;
+    unsigned max_threads, idle_ms;
     struct loop_source source; /* the eventfd */
     bool *freed;               /* set by aio_pool_free() while reap() is at work */
     bool warned;
@@ -39,8 +36,8 @@ struct aio_pool {
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t work;   /* to do, or stop */
     pthread_cond_t ended;  /* the last thread is gone */
-    struct req_list todo, finished;
-    unsigned queued;           /* length of todo */
+    struct req_list backlog, finished;
+    unsigned queued;           /* length of backlog */
     unsigned threads, waiting; /* alive; of them without work */
     bool stop;
 };
@@ -135,10 +132,10 @@ static bool pool_wait(struct aio_pool *pool)
 
     deadline_after(&until, pool->idle_ms);
     pool->waiting++;
-    while (!pool->todo.first && !pool->stop && err != ETIMEDOUT)
+    while (!pool->backlog.first && !pool->stop && err != ETIMEDOUT)
         err = pthread_cond_timedwait(&pool->work, &pool->mutex, &until);
     pool->waiting--;
-    return pool->todo.first != NULL;
+    return pool->backlog.first != NULL;
 }
 
 static void *pool_thread(void *opaque)
@@ -146,8 +143,8 @@ static void *pool_thread(void *opaque)
     struct aio_pool *pool = opaque;
 
     pthread_mutex_lock(&pool->mutex);
-    while (pool->todo.first || pool_wait(pool)) {
-        struct block_req *r = list_get(&pool->todo);
+    while (pool->backlog.first || pool_wait(pool)) {
+        struct block_req *r = list_get(&pool->backlog);
 
         pool->queued--;
         pthread_mutex_unlock(&pool->mutex);
@@ -184,19 +181,19 @@ static int pool_grow(struct aio_pool *pool)
 
 void aio_pool_start(struct aio_pool *pool, struct block_req *r)
 {
-    int err = 0;
+    int err = -EAGAIN;
 
     pthread_mutex_lock(&pool->mutex);
-    list_put(&pool->todo, r);
+    list_put(&pool->backlog, r);
     pool->queued++;
-    if (pool->waiting < pool->queued && pool->threads < POOL_THREADS)
+    if (pool->waiting < pool->queued && pool->threads < pool->max_threads)
         err = pool_grow(pool);
     if (pool->threads) {
         if (pool->waiting)
             pthread_cond_signal(&pool->work);
         r = NULL; /* somebody will get to it */
     } else {
-        r = list_get(&pool->todo);
+        r = list_get(&pool->backlog);
         pool->queued--;
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -247,7 +244,7 @@ static void pool_ready(void *opaque, uint32_t events)
 }
 
 struct aio_pool *aio_pool_new(struct loop *l, int fd, const struct aio_client *client,
-                              unsigned idle_ms)
+                              unsigned threads, unsigned idle_ms)
 {
     struct aio_pool *pool = calloc(1, sizeof *pool);
     pthread_condattr_t attr;
@@ -258,6 +255,7 @@ struct aio_pool *aio_pool_new(struct loop *l, int fd, const struct aio_client *c
     pool->loop = l;
     pool->fd = fd;
     pool->client = client;
+    pool->max_threads = threads;
     pool->idle_ms = idle_ms;
     pool->source.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pool->source.ready = pool_ready;

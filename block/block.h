@@ -33,8 +33,8 @@ struct block_req {
     /* Called from the loop when a pending request ends: 0 or -errno. A short transfer is -EIO. */
     void (*done)(struct block_req *r, int result);
     void *opaque;
-    int result;              /* valid after completion */
-    struct block_req *next;  /* private to the implementation, as is the rest */
+    int result;             /* valid after completion */
+    struct block_req *next; /* private to the implementation, as is the rest */
     struct block *block;
     uint64_t transferred;
     struct iovec rest[1];

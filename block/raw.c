@@ -62,6 +62,7 @@ struct raw {
 const struct raw_tuning raw_default_tuning = {
     .lock_wait_ms = 10000,
     .depth = 32,
+    .threads = 4,
     .idle_ms = 1000,
 };
 
@@ -537,7 +538,8 @@ int raw_open(struct loop *l, const struct block_options *o, const struct raw_tun
     if (!err && o->direct)
         err = raw_set_direct(raw, e);
     if (!err) {
-        raw->pool = aio_pool_new(l, raw->fd, &raw->client, raw->tuning.idle_ms);
+        raw->pool =
+            aio_pool_new(l, raw->fd, &raw->client, raw->tuning.threads, raw->tuning.idle_ms);
         if (!raw->pool)
             err = error_set(e, -errno, "disk image '%s': cannot prepare asynchronous I/O: %s",
                             raw->base.path, strerror(errno));

@@ -11,6 +11,7 @@
 struct raw_tuning {
     unsigned lock_wait_ms; /* how long a lock held by another process is retried */
     unsigned depth;        /* requests handed to the host at a time, 1 to 64; the rest queue here */
+    unsigned threads;      /* of the pool at most; 0: as on a host that allows none */
     unsigned idle_ms;      /* a thread with nothing to do ends after this */
     bool no_inline;        /* never try to finish a request at once */
     bool no_ring;          /* as on a host where io_uring is forbidden */

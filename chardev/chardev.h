@@ -59,7 +59,8 @@ MUST_CHECK size_t chardev_write(struct chardev *c, const uint8_t *bytes, size_t 
 void chardev_kick(struct chardev *c);
 
 const char *chardev_label(const struct chardev *c);
-/* What QMP query-chardev calls "filename": "pty:/dev/pts/3", "file", "null", "unix:/path,server"... */
+/* What QMP query-chardev calls "filename": "pty:/dev/pts/3", "file:/path", "null",
+ * "unix:/path,server=on", "tcp:host:port", "stdio", "/dev/ttyS0". */
 const char *chardev_filename(const struct chardev *c);
 
 #endif

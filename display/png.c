@@ -12,24 +12,24 @@
 #include <unistd.h>
 
 enum {
-    PNG_CHUNK_MAX = 8192,  /* bytes of one IDAT */
-    PNG_FILTER_UP = 2,     /* filter type: difference to the row above */
-    PNG_RGB = 2,           /* colour type */
-    DEFLATE_RUN_MIN = 3,   /* shortest and longest match */
+    PNG_CHUNK_MAX = 8192, /* bytes of one IDAT */
+    PNG_FILTER_UP = 2,    /* filter type: difference to the row above */
+    PNG_RGB = 2,          /* colour type */
+    DEFLATE_RUN_MIN = 3,  /* shortest and longest match */
     DEFLATE_RUN_MAX = 258,
-    DEFLATE_END = 256,     /* end-of-block symbol */
+    DEFLATE_END = 256, /* end-of-block symbol */
     ADLER_BASE = 65521,
 };
 
 struct png {
     int fd;
-    int err;           /* first failure of write() */
+    int err; /* first failure of write() */
     uint32_t adler_a, adler_b;
-    uint32_t bits;     /* not yet in the chunk, low first */
+    uint32_t bits; /* not yet in the chunk, low first */
     unsigned nbits;
-    int last;          /* previous byte of the stream, -1 before the first */
-    unsigned run;      /* how often it followed itself and was not written yet */
-    size_t n;          /* bytes in the chunk */
+    int last;     /* previous byte of the stream, -1 before the first */
+    unsigned run; /* how often it followed itself and was not written yet */
+    size_t n;     /* bytes in the chunk */
     uint8_t chunk[PNG_CHUNK_MAX];
 };
 

@@ -41,8 +41,10 @@ int rom_check(const char *who, const uint8_t *bytes, uint32_t size, uint16_t ven
                          who, bytes[2] * 512u, size);
     at = le16(bytes + PCIR_POINTER);
     if (at > size - PCIR_SIZE || memcmp(bytes + at, "PCIR", 4) != 0)
-        return error_set(e, -EINVAL, "%s is an option ROM without PCI data: no PCI firmware would "
-                         "run it", who);
+        return error_set(e, -EINVAL,
+                         "%s is an option ROM without PCI data: no PCI firmware would "
+                         "run it",
+                         who);
     pcir = bytes + at;
     if (le16(pcir + PCIR_VENDOR) != vendor || le16(pcir + PCIR_DEVICE) != device)
         return error_set(e, -EINVAL, "%s is for the PCI device %04x:%04x, not for %04x:%04x", who,
@@ -110,8 +112,10 @@ int rom_load(const char *name, const char *dir, uint16_t vendor, uint16_t device
     if (err == 0)
         return 0;
     if (err == -ENOENT && !dir && !strchr(name, '/'))
-        error_set(e, err, "the option ROM %s is in none of the usual places, such as %s (Debian: "
-                  "packages seabios, ipxe-qemu)", name, rom_dirs[0]);
+        error_set(e, err,
+                  "the option ROM %s is in none of the usual places, such as %s (Debian: "
+                  "packages seabios, ipxe-qemu)",
+                  name, rom_dirs[0]);
     else
         error_set(e, err, "the option ROM %s%s%s cannot be used: %s", dir ? dir : "",
                   dir ? "/" : "", name, strerror(-err));

@@ -17,12 +17,12 @@ struct loop;
 /* Embed one per descriptor; owned by the caller, alive until loop_remove(). */
 struct loop_source {
     int fd;
+    bool active;                                  /* private */
     void (*ready)(void *opaque, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP */
     void *opaque;
-    bool active;              /* private */
 };
 
-/* One-shot work run before the loop sleeps again; a second loop_defer() before it ran is one run. */
+/* One-shot work, run before the loop sleeps again; loop_defer() twice before it ran is one run. */
 struct loop_work {
     void (*run)(void *opaque);
     void *opaque;
@@ -32,7 +32,8 @@ struct loop_work {
 
 /* Asked before each sleep. `deadline` gives the monotonic ns of the next timer (UINT64_MAX: none);
  * `expired` runs what is due. `poll`, if not NULL, is called before sleeping and returns true if it
- * did work (it may spin briefly on shared memory). */
+ * did work (it may spin briefly on shared memory): then it is asked again before any sleep, with no
+ * system call in between for up to 16 turns. */
 struct loop_hooks {
     uint64_t (*deadline)(void *opaque);
     void (*expired)(void *opaque);
@@ -48,7 +49,7 @@ void loop_remove(struct loop *l, struct loop_source *s); /* twice is once; does 
 void loop_defer(struct loop *l, struct loop_work *w);
 void loop_cancel(struct loop *l, struct loop_work *w);
 void loop_set_hooks(struct loop *l, const struct loop_hooks *hooks); /* borrowed, one set */
-void loop_run(struct loop *l);                  /* until loop_stop() */
+void loop_run(struct loop *l);                                       /* until loop_stop() */
 bool loop_turn(struct loop *l, bool may_sleep); /* one pass; true if anything ran */
 void loop_stop(struct loop *l);
 uint64_t loop_now(void); /* CLOCK_MONOTONIC, ns */

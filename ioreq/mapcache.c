@@ -177,8 +177,8 @@ static uint32_t map_bucket(struct mapcache *c, uint64_t bucket)
         return 0;
     }
     e->present = 0;
-    e->host = c->hv->ops->map_frames(c->hv, bucket * MAPCACHE_BUCKET_FRAMES,
-                                     MAPCACHE_BUCKET_FRAMES, &e->present);
+    e->host = c->hv->ops->map_frames(c->hv, bucket * MAPCACHE_BUCKET_FRAMES, MAPCACHE_BUCKET_FRAMES,
+                                     &e->present);
     if (!e->host) {
         free_list_push(c, i);
         c->counters.absent++;

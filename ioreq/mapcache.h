@@ -5,7 +5,8 @@
  * Works in buckets of 16 frames (64 KiB of guest addresses). The number of mappings is fixed when
  * the cache is made; nothing is allocated afterwards. A bucket in use (referenced) is never
  * unmapped under its user: mapcache_invalidate() takes it out of the cache and the last put unmaps
- * it. With every bucket in use, a few spare mappings serve what comes, and after that requests fail.
+ * it. With every bucket in use, a few spare mappings serve what comes, and after that requests
+ * fail.
  *
  * Frames that do not exist (ballooned out, holes) are asked for again each time.
  */

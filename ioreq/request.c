@@ -10,7 +10,7 @@
 
 #include "ioreq/hv.h"
 
-#define PORTS      0x10000u
+#define PORTS       0x10000u
 #define PCI_REG_MAX 0xfffu
 
 static bool size_ok(uint32_t size, uint32_t largest)
@@ -33,8 +33,7 @@ static bool span_ok(uint64_t addr, uint32_t size, uint32_t count, bool df)
 /* Xen clips a repeated access to one page of memory; one element may straddle two. */
 static bool count_ok(const struct request *r)
 {
-    return r->count == 1 ||
-           (r->count > 1 && (uint64_t)r->count * r->size <= HV_PAGE_SIZE);
+    return r->count == 1 || (r->count > 1 && (uint64_t)r->count * r->size <= HV_PAGE_SIZE);
 }
 
 bool request_sane(const struct request *r)
@@ -50,8 +49,7 @@ bool request_sane(const struct request *r)
         break;
     case REQ_PCI_CONFIG:
         /* An access at 0xcfd-0xcff that leaves the window is no configuration cycle. */
-        if (!size_ok(r->size, 4) || (uint32_t)r->addr > PCI_REG_MAX ||
-            (r->addr & 3) + r->size > 4)
+        if (!size_ok(r->size, 4) || (uint32_t)r->addr > PCI_REG_MAX || (r->addr & 3) + r->size > 4)
             return false;
         break;
     case REQ_TIMEOFFSET:

@@ -19,15 +19,15 @@ enum request_type {
 };
 
 struct request {
-    uint64_t addr;     /* port, guest physical address, or PCI form (see request_pci_*) */
-    uint64_t data;     /* value, or guest physical address of the data when data_is_ptr */
-    uint32_t count;    /* elements, >= 1 */
-    uint32_t size;     /* bytes of one element: 1, 2, 4, 8 (ports: 1, 2, 4) */
-    uint8_t type;      /* enum request_type */
-    bool read;         /* device to guest */
-    bool df;           /* addresses step downward */
+    uint64_t addr;  /* port, guest physical address, or PCI form (see request_pci_*) */
+    uint64_t data;  /* value, or guest physical address of the data when data_is_ptr */
+    uint32_t count; /* elements, >= 1 */
+    uint32_t size;  /* bytes of one element: 1, 2, 4, 8 (ports: 1, 2, 4) */
+    uint8_t type;   /* enum request_type */
+    bool read;      /* device to guest */
+    bool df;        /* addresses step downward */
     bool data_is_ptr;
-    uint16_t vcpu;     /* REQUEST_BUFFERED when it came through the ring */
+    uint16_t vcpu; /* REQUEST_BUFFERED when it came through the ring */
 };
 
 #define REQUEST_BUFFERED UINT16_MAX

@@ -50,7 +50,7 @@ struct sim_line {
     uint32_t calls; /* calls, changes or not */
 };
 
-const struct sim_line *sim_isa(struct hv *hv, unsigned irq);                  /* 0-15 */
+const struct sim_line *sim_isa(struct hv *hv, unsigned irq);                 /* 0-15 */
 const struct sim_line *sim_intx(struct hv *hv, unsigned slot, unsigned pin); /* 0-31, 0-3 */
 unsigned sim_link(struct hv *hv, unsigned link);                             /* routed irq, or 0 */
 

@@ -105,8 +105,8 @@ int sim_memory_init(struct sim_memory *m, const struct sim_options *o)
     m->fd = memfd_create("guest-ram", MFD_CLOEXEC);
     if (m->fd < 0 || ftruncate(m->fd, (off_t)m->pages * HV_PAGE_SIZE) < 0)
         return -errno;
-    m->base = mmap(NULL, (size_t)m->pages * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                   m->fd, 0);
+    m->base =
+        mmap(NULL, (size_t)m->pages * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
     if (m->base == MAP_FAILED) {
         m->base = NULL;
         return -errno;
@@ -138,17 +138,17 @@ static bool mappable(const struct sim_frame *f)
 
 static void *map_scattered(struct sim_memory *m, uint64_t gfn, unsigned nr)
 {
-    uint8_t *at = mmap(NULL, (size_t)nr * HV_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *at =
+        mmap(NULL, (size_t)nr * HV_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (at == MAP_FAILED)
         return NULL;
     for (unsigned i = 0; i < nr; i++) {
         const struct sim_frame *f = sim_frame(m, gfn + i);
 
-        if (mappable(f) &&
-            mmap(at + (size_t)i * HV_PAGE_SIZE, HV_PAGE_SIZE, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_FIXED, m->fd, (off_t)(f->backing - 1) * HV_PAGE_SIZE) ==
-                MAP_FAILED) {
+        if (mappable(f) && mmap(at + (size_t)i * HV_PAGE_SIZE, HV_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_FIXED, m->fd,
+                                (off_t)(f->backing - 1) * HV_PAGE_SIZE) == MAP_FAILED) {
             munmap(at, (size_t)nr * HV_PAGE_SIZE);
             return NULL;
         }

@@ -10,13 +10,13 @@
 #include "ioreq/sim.h"
 
 /* Frame numbers up to 2^24 (64 GiB of guest addresses) in a two-level table. */
-#define SIM_LEAF_BITS  12
-#define SIM_LEAVES     (1u << SIM_LEAF_BITS)
-#define SIM_LEAF_SIZE  (1u << SIM_LEAF_BITS)
-#define SIM_GFN_LIMIT  ((uint64_t)SIM_LEAVES * SIM_LEAF_SIZE)
-#define SIM_MSI_KEPT   64u
-#define SIM_PINS       64u /* Xen's limit */
-#define SIM_FLIP_LOG   4096u
+#define SIM_LEAF_BITS 12
+#define SIM_LEAVES    (1u << SIM_LEAF_BITS)
+#define SIM_LEAF_SIZE (1u << SIM_LEAF_BITS)
+#define SIM_GFN_LIMIT ((uint64_t)SIM_LEAVES * SIM_LEAF_SIZE)
+#define SIM_MSI_KEPT  64u
+#define SIM_PINS      64u /* Xen's limit */
+#define SIM_FLIP_LOG  4096u
 
 /* What is at a guest frame. */
 struct sim_frame {

@@ -31,12 +31,12 @@ enum slots_recovery {
 };
 
 struct slots_counters {
-    uint64_t requests;    /* synchronous requests executed, INVALIDATE included */
-    uint64_t buffered;    /* buffered entries executed */
+    uint64_t requests; /* synchronous requests executed, INVALIDATE included */
+    uint64_t buffered; /* buffered entries executed */
     uint64_t invalidates;
-    uint64_t held;        /* answers that came later */
-    uint64_t insane;      /* requests that did not get past the checks */
-    uint64_t misuse;      /* answers with no request to go to: our own fault */
+    uint64_t held;   /* answers that came later */
+    uint64_t insane; /* requests that did not get past the checks */
+    uint64_t misuse; /* answers with no request to go to: our own fault */
 };
 
 struct slots {

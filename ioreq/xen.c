@@ -151,16 +151,20 @@ static int open_handles(struct xen *x, struct error *e)
 {
     x->dmod = xendevicemodel_open(NULL, 0);
     if (!x->dmod)
-        return error_set(e, -errno, "cannot open Xen's device model interface: %s (is this dom0, "
-                         "and is the module xen-privcmd loaded?)", strerror(errno));
+        return error_set(e, -errno,
+                         "cannot open Xen's device model interface: %s (is this dom0, "
+                         "and is the module xen-privcmd loaded?)",
+                         strerror(errno));
     x->fmem = xenforeignmemory_open(NULL, 0);
     if (!x->fmem)
         return error_set(e, -errno, "cannot open Xen's foreign memory interface: %s",
                          strerror(errno));
     x->evtchn = xenevtchn_open(NULL, 0);
     if (!x->evtchn)
-        return error_set(e, -errno, "cannot open Xen's event channel device: %s (is the module "
-                         "xen-evtchn loaded?)", strerror(errno));
+        return error_set(e, -errno,
+                         "cannot open Xen's event channel device: %s (is the module "
+                         "xen-evtchn loaded?)",
+                         strerror(errno));
     x->call = xencall_open(NULL, XENCALL_OPENFLAG_NON_REENTRANT);
     if (!x->call)
         return error_set(e, -errno, "cannot open Xen's hypercall interface: %s", strerror(errno));
@@ -179,8 +183,10 @@ static int make_server(struct xen *x, struct error *e)
         return error_set(e, -errno, "domain %u: cannot ask for its vCPUs: %s (no such HVM domain?)",
                          x->domid, strerror(errno));
     if (vcpus > SLOTS_MAX_VCPUS)
-        return error_set(e, -E2BIG, "domain %u has %u vCPUs, more than the %u that an ioreq server "
-                         "can serve: lower maxvcpus", x->domid, vcpus, SLOTS_MAX_VCPUS);
+        return error_set(e, -E2BIG,
+                         "domain %u has %u vCPUs, more than the %u that an ioreq server "
+                         "can serve: lower maxvcpus",
+                         x->domid, vcpus, SLOTS_MAX_VCPUS);
     if (xendevicemodel_create_ioreq_server(x->dmod, x->domid, HVM_IOREQSRV_BUFIOREQ_ATOMIC,
                                            &x->id) < 0)
         return error_set(e, -errno, "domain %u: cannot create an ioreq server: %s", x->domid,

@@ -14,7 +14,7 @@
 
 #define SUPERPAGE_ORDER  9u
 #define SUPERPAGE_FRAMES (UINT64_C(1) << SUPERPAGE_ORDER)
-#define EXTENTS          512u /* in one hypercall: one page of numbers */
+#define EXTENTS          512u       /* in one hypercall: one page of numbers */
 #define NR_MAX           UINT32_MAX /* frames that a device model operation can name */
 
 static int result(int rc)
@@ -32,9 +32,8 @@ static int xen_map_range(struct hv *hv, enum hv_space space, uint64_t base, uint
 
     if (err)
         return err;
-    err = result(xendevicemodel_map_io_range_to_ioreq_server(x->dmod, x->domid, x->id,
-                                                             space == HV_MMIO, base,
-                                                             base + len - 1));
+    err = result(xendevicemodel_map_io_range_to_ioreq_server(
+        x->dmod, x->domid, x->id, space == HV_MMIO, base, base + len - 1));
     if (err)
         ranges_remove(set, base, len);
     return err;
@@ -47,9 +46,8 @@ static int xen_unmap_range(struct hv *hv, enum hv_space space, uint64_t base, ui
 
     if (err)
         return err;
-    return result(xendevicemodel_unmap_io_range_from_ioreq_server(x->dmod, x->domid, x->id,
-                                                                  space == HV_MMIO, base,
-                                                                  base + len - 1));
+    return result(xendevicemodel_unmap_io_range_from_ioreq_server(
+        x->dmod, x->domid, x->id, space == HV_MMIO, base, base + len - 1));
 }
 
 static int xen_map_pci(struct hv *hv, unsigned devfn)
@@ -104,8 +102,8 @@ static int xen_link_route(struct hv *hv, unsigned link, unsigned irq)
 
     if (link > 3 || irq > 15)
         return -EINVAL;
-    return result(xendevicemodel_set_pci_link_route(x->dmod, x->domid, (uint8_t)link,
-                                                    (uint8_t)irq));
+    return result(
+        xendevicemodel_set_pci_link_route(x->dmod, x->domid, (uint8_t)link, (uint8_t)irq));
 }
 
 static int xen_inject_msi(struct hv *hv, uint64_t address, uint32_t data)
@@ -240,9 +238,9 @@ static int xen_pin_cacheattr(struct hv *hv, uint64_t first, uint64_t last, bool 
 
     if (first > last)
         return -EINVAL;
-    return result(xendevicemodel_pin_memory_cacheattr(
-        x->dmod, x->domid, first, last,
-        write_back ? XEN_DMOP_MEM_CACHEATTR_WB : XEN_DMOP_DELETE_MEM_CACHEATTR));
+    return result(xendevicemodel_pin_memory_cacheattr(x->dmod, x->domid, first, last,
+                                                      write_back ? XEN_DMOP_MEM_CACHEATTR_WB
+                                                                 : XEN_DMOP_DELETE_MEM_CACHEATTR));
 }
 
 static int xen_set_mem_type(struct hv *hv, uint64_t gfn, uint64_t nr, enum hv_mem_type type)

@@ -50,7 +50,7 @@ struct xen {
     xenevtchn_handle *evtchn;
     xencall_handle *call;
     evtchn_port_t buffered_remote, buffered_port;
-    evtchn_port_t port[SLOTS_MAX_VCPUS]; /* local ends, by vCPU */
+    evtchn_port_t port[SLOTS_MAX_VCPUS];   /* local ends, by vCPU */
     evtchn_port_t masked[SLOTS_MAX_VCPUS]; /* read from the device, not yet written back */
     unsigned nr_masked;
     uint64_t buffered_seen; /* counter at the last tick of the timer */
@@ -70,7 +70,7 @@ static inline struct xen *xen_of(struct hv *hv)
 void xen_close(struct xen *x);  /* the whole of destroy */
 void xen_unmask(struct xen *x); /* writes back all of x->masked */
 void xen_poll_init(struct xen *x);
-bool xen_poll(struct hv *hv); /* hv_ops.poll */
+bool xen_poll(struct hv *hv);                        /* hv_ops.poll */
 void xen_poll_request(struct xen *x, uint64_t seen); /* a request was met at this TSC value */
 void xen_poll_answered(struct xen *x);               /* and has been answered now */
 bool xen_poll_active(const struct xen *x);           /* ports may stay masked until the hook runs */

@@ -69,8 +69,8 @@ int cmdline_bad_key(struct cmdline *p, const char *key, const char *value)
 
 int cmdline_bad_value(struct cmdline *p, const char *value, const char *want)
 {
-    return error_set(p->e, -EINVAL, "argument -%s: \"%s\" is not %s", p->option,
-                     value ? value : "", want);
+    return error_set(p->e, -EINVAL, "argument -%s: \"%s\" is not %s", p->option, value ? value : "",
+                     want);
 }
 
 int cmdline_number(struct cmdline *p, const char *what, const char *text, uint64_t min,
@@ -89,9 +89,9 @@ int cmdline_number(struct cmdline *p, const char *what, const char *text, uint64
             return 0;
         }
     }
-    return error_set(p->e, -EINVAL, "argument -%s: %s is \"%s\", which is not a number from %llu to %llu",
-                     p->option, what, text ? text : "", (unsigned long long)min,
-                     (unsigned long long)max);
+    return error_set(
+        p->e, -EINVAL, "argument -%s: %s is \"%s\", which is not a number from %llu to %llu",
+        p->option, what, text ? text : "", (unsigned long long)min, (unsigned long long)max);
 }
 
 int cmdline_onoff(struct cmdline *p, const char *what, const char *text, bool *out)
@@ -202,9 +202,10 @@ static int opt_smp(struct cmdline *p, char *value)
     if (!cpus)
         return cmdline_bad_value(p, NULL, "a number of vCPUs");
     if (most && most < cpus)
-        return error_set(p->e, -EINVAL,
-                         "argument -smp: %u vCPUs are more than maxcpus=%u (xl.cfg: vcpus=, maxvcpus=)",
-                         (unsigned)cpus, (unsigned)most);
+        return error_set(
+            p->e, -EINVAL,
+            "argument -smp: %u vCPUs are more than maxcpus=%u (xl.cfg: vcpus=, maxvcpus=)",
+            (unsigned)cpus, (unsigned)most);
     p->c->vcpus = (uint32_t)cpus;
     p->c->max_vcpus = (uint32_t)(most ? most : cpus);
     return 0;
@@ -369,7 +370,10 @@ struct plain_option {
     uint16_t offset;
 };
 
-#define PLAIN(name, kind, member) { name, kind, offsetof(struct config, member) }
+#define PLAIN(name, kind, member)                                                                  \
+    {                                                                                              \
+        name, kind, offsetof(struct config, member)                                                \
+    }
 static const struct plain_option plain_options[] = {
     PLAIN("no-shutdown", 'b', no_shutdown),
     PLAIN("S", 'b', start_paused),
@@ -453,8 +457,8 @@ static int parse_one(struct cmdline *p, const char *arg, const char *next)
     int ret;
 
     if (arg[0] != '-' || !arg[1])
-        return error_set(p->e, -EINVAL, "argument \"%s\" was not expected: options begin with a dash",
-                         arg);
+        return error_set(p->e, -EINVAL,
+                         "argument \"%s\" was not expected: options begin with a dash", arg);
     p->option = arg + (arg[1] == '-' ? 2 : 1);
     for (size_t i = 0; i < ARRAY_SIZE(options) && !option; i++)
         if (!strcmp(options[i].name, p->option))
@@ -465,7 +469,8 @@ static int parse_one(struct cmdline *p, const char *arg, const char *next)
     if (!option && !plain)
         return error_set(p->e, -EINVAL,
                          "do not know the argument \"%s\" (if it comes from device_model_args= in "
-                         "xl.cfg, remove it there; hvmdm --help lists what there is)", arg);
+                         "xl.cfg, remove it there; hvmdm --help lists what there is)",
+                         arg);
     argument = option ? option->argument : plain->kind == 's';
     if (argument && !next)
         return error_set(p->e, -EINVAL, "argument %s needs a value", arg);

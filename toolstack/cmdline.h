@@ -27,15 +27,17 @@ struct cmdline {
     unsigned nchardevs;
 };
 
-/* Cuts the first "key" or "key=value" off *rest, in place. NULL when nothing is left. *value is NULL
- * for a bare word. */
+/* Cuts the first "key" or "key=value" off *rest, in place. NULL when nothing is left. *value is
+ * NULL for a bare word. */
 char *cmdline_next(char **rest, char **value);
 
-/* Cuts ",key=value" off the end of `text`, in place, if the key is one of the `nkeys` names, its bit
- * is not in *seen and the value is a plain word. Returns the key's index and sets its bit, or -1. */
+/* Cuts ",key=value" off the end of `text`, in place, if the key is one of the `nkeys` names, its
+ * bit is not in *seen and the value is a plain word. Returns the key's index and sets its bit, or
+ * -1. */
 int cmdline_peel(char *text, const char *const *keys, unsigned nkeys, uint32_t *seen, char **value);
 
-/* Strict numbers: all of `text`, decimal or 0x. -EINVAL with a sentence naming option and `what`. */
+/* Strict numbers: all of `text`, decimal or 0x. -EINVAL with a sentence naming option and `what`.
+ */
 MUST_CHECK int cmdline_number(struct cmdline *p, const char *what, const char *text, uint64_t min,
                               uint64_t max, uint64_t *out);
 MUST_CHECK int cmdline_onoff(struct cmdline *p, const char *what, const char *text, bool *out);

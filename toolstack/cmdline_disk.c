@@ -6,8 +6,9 @@
  *     file=PATH,if=...,...      options only after the path
  *     if=none,...,file=PATH[,format=WORD]     at most the format after the path
  * so the path ends where, read from the right, something follows that is no option of the form or
- * is one for the second time. Each form has its options exactly once, hence "file=/a,format=x,if=ide,
- * index=0,media=disk,format=raw,cache=writeback" is the file "/a,format=x". Sockets likewise.
+ * is one for the second time. Each form has its options exactly once, hence
+ * "file=/a,format=x,if=ide, index=0,media=disk,format=raw,cache=writeback" is the file
+ * "/a,format=x". Sockets likewise.
  */
 #include "toolstack/cmdline.h"
 
@@ -161,9 +162,11 @@ static int plug_ide(struct cmdline *p, struct config_disk *d, const char *bus, c
     if (cmdline_number(p, "the IDE channel", bus + 4, 0, 255, &channel) < 0)
         return -EINVAL;
     if (channel > 1)
-        return error_set(p->e, -EINVAL,
-                         "disk %s: a PC has two IDE channels, not %u: use hda to hdd for CD-ROMs in "
-                         "the disk line of xl.cfg", d->id, (unsigned)channel + 1);
+        return error_set(
+            p->e, -EINVAL,
+            "disk %s: a PC has two IDE channels, not %u: use hda to hdd for CD-ROMs in "
+            "the disk line of xl.cfg",
+            d->id, (unsigned)channel + 1);
     if (cmdline_number(p, "the IDE unit", unit, 0, 1, &place) < 0)
         return -EINVAL;
     d->bus = CONFIG_BUS_IDE;
@@ -280,17 +283,17 @@ static const struct {
     char name[20];
     enum config_feature feature;
 } wanted_devices[] = {
-    { "lsi53c895a", FEATURE_SCSI },      { "ahci", FEATURE_AHCI },
-    { "intel-hda", FEATURE_SOUND },      { "hda-duplex", FEATURE_SOUND },
-    { "ac97", FEATURE_SOUND },           { "AC97", FEATURE_SOUND },
-    { "adlib", FEATURE_SOUND },          { "cs4231a", FEATURE_SOUND },
-    { "es1370", FEATURE_SOUND },         { "ES1370", FEATURE_SOUND },
-    { "gus", FEATURE_SOUND },            { "sb16", FEATURE_SOUND },
-    { "piix3-usb-uhci", FEATURE_USB },   { "ich9-usb-ehci1", FEATURE_USB },
-    { "ich9-usb-uhci1", FEATURE_USB },   { "ich9-usb-uhci2", FEATURE_USB },
-    { "ich9-usb-uhci3", FEATURE_USB },   { "nec-usb-xhci", FEATURE_USB },
-    { "usb-tablet", FEATURE_USB },       { "usb-redir", FEATURE_SPICE },
-    { "virtio-serial", FEATURE_SPICE },  { "virtserialport", FEATURE_SPICE },
+    { "lsi53c895a", FEATURE_SCSI },     { "ahci", FEATURE_AHCI },
+    { "intel-hda", FEATURE_SOUND },     { "hda-duplex", FEATURE_SOUND },
+    { "ac97", FEATURE_SOUND },          { "AC97", FEATURE_SOUND },
+    { "adlib", FEATURE_SOUND },         { "cs4231a", FEATURE_SOUND },
+    { "es1370", FEATURE_SOUND },        { "ES1370", FEATURE_SOUND },
+    { "gus", FEATURE_SOUND },           { "sb16", FEATURE_SOUND },
+    { "piix3-usb-uhci", FEATURE_USB },  { "ich9-usb-ehci1", FEATURE_USB },
+    { "ich9-usb-uhci1", FEATURE_USB },  { "ich9-usb-uhci2", FEATURE_USB },
+    { "ich9-usb-uhci3", FEATURE_USB },  { "nec-usb-xhci", FEATURE_USB },
+    { "usb-tablet", FEATURE_USB },      { "usb-redir", FEATURE_SPICE },
+    { "virtio-serial", FEATURE_SPICE }, { "virtserialport", FEATURE_SPICE },
 };
 
 static const struct {
@@ -482,7 +485,8 @@ static int finish_disks(struct cmdline *p)
         if (place[at])
             return error_set(p->e, -EINVAL,
                              "disks %s and %s are both hd%c: give each its own name in the disk "
-                             "line of xl.cfg", place[at]->id, d->id, 'a' + (int)at);
+                             "line of xl.cfg",
+                             place[at]->id, d->id, 'a' + (int)at);
         if (!d->cdrom && !d->path)
             return error_set(p->e, -EINVAL, "disk %s has no file", d->id);
         place[at] = d;

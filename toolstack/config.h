@@ -16,11 +16,11 @@
 
 enum {
     CONFIG_DISKS = 32,
-    CONFIG_SERIALS = 4,   /* COM1 to COM4 */
+    CONFIG_SERIALS = 4, /* COM1 to COM4 */
     CONFIG_CHARDEVS = 24,
     CONFIG_NICS = 8,
     CONFIG_QMP = 4,
-    CONFIG_VCPUS = 128,   /* ioreq slots in the one page that can be mapped */
+    CONFIG_VCPUS = 128, /* ioreq slots in the one page that can be mapped */
     CONFIG_IDE_PLACES = 4,
 };
 
@@ -41,10 +41,10 @@ struct config_disk {
     uint8_t channel, unit; /* IDE: 0-1 and 0-1; SCSI, AHCI: 0 and the id or port */
     bool cdrom;
     bool read_only;
-    bool direct;           /* cache=none or directsync: past the host's page cache */
-    const char *id;        /* name in QMP: "ide-5632", "ide0-hd0", ... */
-    const char *path;      /* NULL: a drive without a medium */
-    const char *format;    /* "raw", "qcow2", ... */
+    bool direct;        /* cache=none or directsync: past the host's page cache */
+    const char *id;     /* name in QMP: "ide-5632", "ide0-hd0", ... */
+    const char *path;   /* NULL: a drive without a medium */
+    const char *format; /* "raw", "qcow2", ... */
 };
 
 struct config_qmp {
@@ -60,7 +60,7 @@ struct config_channel {
 
 struct config_nic {
     const char *model;
-    const char *id;     /* of the -netdev */
+    const char *id; /* of the -netdev */
     const char *mac;
     const char *ifname; /* tap to create; NULL until its -netdev was seen */
     const char *bridge;
@@ -100,30 +100,30 @@ struct config {
     bool have_machine;
     bool have_domid;
     uint16_t domid;
-    bool xen_attach;        /* PV and PVH guests */
-    bool start_paused;      /* -S: "prelaunch" until cont */
+    bool xen_attach;   /* PV and PVH guests */
+    bool start_paused; /* -S: "prelaunch" until cont */
     bool no_shutdown;
     bool domid_restrict;
     bool no_acpi;
     bool usb;
     bool nographic;
-    const char *name;       /* may be NULL */
+    const char *name; /* may be NULL */
     const char *runas;
     const char *chroot;
     const char *keymap;
-    const char *vnc;        /* as given; NULL: none */
-    const char *boot;       /* letters a, c, d, n; default "cda" */
+    const char *vnc;  /* as given; NULL: none */
+    const char *boot; /* letters a, c, d, n; default "cda" */
     const char *kernel, *initrd, *append;
-    const char *log_level;  /* error, warn, info, debug; NULL: default */
-    const char *trace;      /* patterns; NULL: off */
-    int incoming_fd;        /* -1: none */
-    uint32_t ram_mib;       /* without video memory */
+    const char *log_level; /* error, warn, info, debug; NULL: default */
+    const char *trace;     /* patterns; NULL: off */
+    int incoming_fd;       /* -1: none */
+    uint32_t ram_mib;      /* without video memory */
     uint32_t vcpus, max_vcpus;
     uint64_t max_ram_below_4g; /* bytes; 0: not given */
     enum config_vga vga;
     uint32_t vgamem_mib;
-    uint32_t pvdevice_id;   /* 0: none */
-    uint64_t features;      /* bits of enum config_feature */
+    uint32_t pvdevice_id;              /* 0: none */
+    uint64_t features;                 /* bits of enum config_feature */
     const char *detail[FEATURE_COUNT]; /* what to name in the sentence, or NULL */
 
     unsigned ndisks, nserials, nqmp, nchannels, nnics;
@@ -136,8 +136,8 @@ struct config {
     char *text; /* private: all strings */
 };
 
-/* Parse the arguments of main(). 0, or -errno with a sentence that names the argument. config_free()
- * is due in both cases. With --help, --version the rest is not looked at. */
+/* Parse the arguments of main(). 0, or -errno with a sentence that names the argument.
+ * config_free() is due in both cases. With --help, --version the rest is not looked at. */
 MUST_CHECK int config_parse(struct config *c, int argc, char *const argv[], struct error *e);
 void config_free(struct config *c);
 

@@ -75,8 +75,8 @@ static json_t *status_serials(const struct ctl *s)
     struct vm_chardev d;
 
     for (unsigned i = 0; s->ops->chardev && s->ops->chardev(s->vm, i, &d); i++)
-        json_array_append_new(list, json_pack("{s:o, s:o}", "label", json_text(d.label),
-                                              "filename", json_text(d.filename)));
+        json_array_append_new(list, json_pack("{s:o, s:o}", "label", json_text(d.label), "filename",
+                                              json_text(d.filename)));
     return list;
 }
 

@@ -30,7 +30,7 @@ struct client {
     const char *directory;
     FILE *out;
     struct error error;
-    int fd; /* connected socket, or -1 */
+    int fd;    /* connected socket, or -1 */
     char *buf; /* received, not yet used: [at, len) */
     size_t at, len, cap;
 };
@@ -85,11 +85,13 @@ static int client_connect(struct client *c, const char *domid)
     if (ret == -ENOENT)
         return error_set(&c->error, ret,
                          "no device model is running for domain %s: there is no %s (hvmdm-ctl list "
-                         "shows who is there)", domid, a.sun_path);
+                         "shows who is there)",
+                         domid, a.sun_path);
     if (ret == -ECONNREFUSED)
         return error_set(&c->error, ret,
                          "no device model is running for domain %s: it has left %s behind, but "
-                         "nobody answers there", domid, a.sun_path);
+                         "nobody answers there",
+                         domid, a.sun_path);
     if (ret == -EACCES)
         return error_set(&c->error, ret, "may not open %s: only root may", a.sun_path);
     return error_set(&c->error, ret, "cannot connect to %s: %s", a.sun_path, strerror(-ret));
@@ -181,8 +183,9 @@ static int client_ask(struct client *c, const char *command, const char *argumen
 /* ---- which domain --------------------------------------------------------------------------- */
 
 /* Calls `visit` with each running device model's status until it returns nonzero. */
-static int each_domain(struct client *c, int (*visit)(struct client *c, const char *domid,
-                                                      const json_t *status, void *opaque),
+static int each_domain(struct client *c,
+                       int (*visit)(struct client *c, const char *domid, const json_t *status,
+                                    void *opaque),
                        void *opaque)
 {
     DIR *dir = opendir(c->directory);
@@ -267,7 +270,8 @@ static int client_find(struct client *c, const char *who)
     if (ret == 0)
         return error_set(&c->error, -ENOENT,
                          "no device model is running for a domain named \"%s\" (hvmdm-ctl list "
-                         "shows who is there)", who);
+                         "shows who is there)",
+                         who);
     return ret < 0 ? ret : client_connect(c, w.domid);
 }
 
@@ -303,11 +307,10 @@ static void show_counters(struct client *c, const json_t *j)
     static const struct {
         const char *name, *title;
     } columns[] = {
-        { "reads", "READS" },           { "writes", "WRITES" },
-        { "read-bytes", "RD BYTES" },   { "write-bytes", "WR BYTES" },
-        { "dma-reads", "DMA RD" },      { "dma-writes", "DMA WR" },
-        { "dma-bytes", "DMA BYTES" },   { "irqs", "IRQS" },
-        { "events", "EVENTS" },         { "refused", "REFUSED" },
+        { "reads", "READS" },          { "writes", "WRITES" },    { "read-bytes", "RD BYTES" },
+        { "write-bytes", "WR BYTES" }, { "dma-reads", "DMA RD" }, { "dma-writes", "DMA WR" },
+        { "dma-bytes", "DMA BYTES" },  { "irqs", "IRQS" },        { "events", "EVENTS" },
+        { "refused", "REFUSED" },
     };
     const json_t *list = json_object_get(j, "devices"), *one;
     size_t i;
@@ -316,7 +319,8 @@ static void show_counters(struct client *c, const json_t *j)
     for (size_t k = 0; k < ARRAY_SIZE(columns); k++)
         fprintf(c->out, " %10s", columns[k].title);
     fputc('\n', c->out);
-    json_array_foreach(list, i, one) {
+    json_array_foreach(list, i, one)
+    {
         fprintf(c->out, "%-20s", member(one, "name"));
         for (size_t k = 0; k < ARRAY_SIZE(columns); k++)
             fprintf(c->out, " %10" JSON_INTEGER_FORMAT,
@@ -350,10 +354,12 @@ static void show_dump(struct client *c, const json_t *j)
     const char *key;
     size_t i;
 
-    json_array_foreach(list, i, one) {
+    json_array_foreach(list, i, one)
+    {
         fprintf(c->out, "%s %" JSON_INTEGER_FORMAT "\n", member(one, "name"),
                 json_integer_value(json_object_get(one, "instance")));
-        json_object_foreach(json_object_get(one, "state"), key, value) {
+        json_object_foreach(json_object_get(one, "state"), key, value)
+        {
             fprintf(c->out, "  %-16s ", key);
             show_value(c, value);
             fputc('\n', c->out);
@@ -385,7 +391,8 @@ static int receive_pixels(struct client *c, struct surface *s)
 static int write_png(struct client *c, const struct surface *s, const char *file)
 {
     bool to_stdout = !strcmp(file, "-");
-    int fd = to_stdout ? fileno(c->out) : open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd =
+        to_stdout ? fileno(c->out) : open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     int ret;
 
     if (fd < 0)
@@ -404,8 +411,9 @@ static int client_screenshot(struct client *c, const char *file)
     int ret;
 
     if (!file)
-        return error_set(&c->error, -EINVAL, "screenshot needs the name of a file, or - for standard "
-                                             "output");
+        return error_set(&c->error, -EINVAL,
+                         "screenshot needs the name of a file, or - for standard "
+                         "output");
     if (!strcmp(file, "-") && isatty(fileno(c->out)))
         return error_set(&c->error, -EINVAL, "will not write a picture to a terminal; name a file");
     ret = client_ask(c, "screenshot", NULL, &j);
@@ -451,16 +459,16 @@ static int client_show(struct client *c, const char *command, const char *argume
 static int client_command(struct client *c, const char *who, const char *command,
                           const char *argument, bool as_json)
 {
-    static const char *const known[] = { "status", "counters", "dump", "version", "quit",
-                                         "screenshot" };
+    static const char *const known[] = { "status",  "counters", "dump",
+                                         "version", "quit",     "screenshot" };
     bool takes_argument = !strcmp(command, "dump") || !strcmp(command, "screenshot"), found = false;
     int ret;
 
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         found |= !strcmp(command, known[i]);
     if (!found)
-        return error_set(&c->error, -EINVAL, "do not know the command \"%s\" (see hvmdm-ctl --help)",
-                         command);
+        return error_set(&c->error, -EINVAL,
+                         "do not know the command \"%s\" (see hvmdm-ctl --help)", command);
     if (argument && !takes_argument)
         return error_set(&c->error, -EINVAL, "%s takes no argument", command);
     ret = client_find(c, who);

@@ -213,7 +213,6 @@ static int build_machine(struct domain *d, struct error *e)
 
 static int start(struct domain *d, struct error *e)
 {
-    const struct loop_hooks hooks = { next_deadline, deadline_expired, poll_guest, d };
     const struct ctl_info info = { d->config->domid, d->config->name,
                                    config_machine_name(d->config->machine) };
     int err = catch_signals(d, e);
@@ -232,7 +231,8 @@ static int start(struct domain *d, struct error *e)
         err = hv_xen_start(d->hv, e);
     if (err < 0)
         return err;
-    loop_set_hooks(d->loop, &hooks);
+    d->hooks = (struct loop_hooks){ next_deadline, deadline_expired, poll_guest, d };
+    loop_set_hooks(d->loop, &d->hooks);
     d->status = d->config->start_paused ? VM_PRELAUNCH : VM_RUNNING;
     machine_set_running(d->m, !d->config->start_paused);
     return xenstore_say_running(d->xs, d->config->domid, e);

@@ -14,6 +14,7 @@
 struct domain {
     const struct config *config;
     struct loop *loop;
+    struct loop_hooks hooks; /* the loop borrows them */
     struct loop_source signals;
     struct hv *hv;
     struct arena arena;

@@ -29,10 +29,10 @@ struct json_scan {
     size_t len, cap;
     uint64_t depth;
     uint64_t brackets; /* which kind each level is, innermost in bit 0; 1: square */
-    char quote;       /* the string's, or 0 outside of one */
-    bool escape;      /* the byte before was a backslash */
-    bool skip_object; /* reported already: count brackets only */
-    bool skip_line;   /* reported already: up to a line end or an opening brace */
+    char quote;        /* the string's, or 0 outside of one */
+    bool escape;       /* the byte before was a backslash */
+    bool skip_object;  /* reported already: count brackets only */
+    bool skip_line;    /* reported already: up to a line end or an opening brace */
     const char *reason;
 };
 

@@ -140,22 +140,22 @@ static json_t *lists_json(const struct config *c)
         json_array_append_new(channels, json_pack("{s:o, s:o}", "id", json_text(c->channels[i].id),
                                                   "path", json_text(c->channels[i].path)));
     for (unsigned i = 0; i < c->nnics; i++)
-        json_array_append_new(nics, json_pack("{s:o, s:o, s:o, s:o}", "model",
-                                              json_text(c->nics[i].model), "mac", json_text(c->nics[i].mac),
-                                              "tap", json_text(c->nics[i].ifname), "bridge",
-                                              json_text(c->nics[i].bridge)));
+        json_array_append_new(
+            nics, json_pack("{s:o, s:o, s:o, s:o}", "model", json_text(c->nics[i].model), "mac",
+                            json_text(c->nics[i].mac), "tap", json_text(c->nics[i].ifname),
+                            "bridge", json_text(c->nics[i].bridge)));
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "disks", disks, "serials", serials, "qmp", qmp,
                      "channels", channels, "nics", nics);
 }
 
 static json_t *host_json(const struct config *c)
 {
-    return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "start-paused",
-                     c->start_paused, "no-shutdown", c->no_shutdown, "xen-attach", c->xen_attach,
-                     "restrict", c->domid_restrict, "runas", json_text(c->runas), "chroot",
-                     json_text(c->chroot), "incoming-fd",
-                     c->incoming_fd < 0 ? json_null() : json_integer(c->incoming_fd), "vnc",
-                     json_text(c->vnc), "keymap", json_text(c->keymap), "trace", json_text(c->trace));
+    return json_pack(
+        "{s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "start-paused", c->start_paused,
+        "no-shutdown", c->no_shutdown, "xen-attach", c->xen_attach, "restrict", c->domid_restrict,
+        "runas", json_text(c->runas), "chroot", json_text(c->chroot), "incoming-fd",
+        c->incoming_fd < 0 ? json_null() : json_integer(c->incoming_fd), "vnc", json_text(c->vnc),
+        "keymap", json_text(c->keymap), "trace", json_text(c->trace));
 }
 
 static json_t *config_json(const struct config *c)
@@ -163,14 +163,14 @@ static json_t *config_json(const struct config *c)
     struct error refused = { "" };
     json_t *j;
 
-    j = json_pack("{s:o, s:o, s:s, s:i, s:i, s:i, s:I, s:s, s:i, s:o, s:b, s:o, s:o, s:o}",
-                  "domid", c->have_domid ? json_integer(c->domid) : json_null(), "name",
-                  json_text(c->name), "machine", config_machine_name(c->machine), "memory-mib",
-                  (int)c->ram_mib, "vcpus", (int)c->vcpus, "max-vcpus", (int)c->max_vcpus,
-                  "max-ram-below-4g", (json_int_t)c->max_ram_below_4g, "vga",
-                  config_vga_name(c->vga), "vga-memory-mib", (int)c->vgamem_mib, "boot",
-                  json_text(c->boot), "acpi", !c->no_acpi, "kernel", json_text(c->kernel), "initrd",
-                  json_text(c->initrd), "append", json_text(c->append));
+    j = json_pack("{s:o, s:o, s:s, s:i, s:i, s:i, s:I, s:s, s:i, s:o, s:b, s:o, s:o, s:o}", "domid",
+                  c->have_domid ? json_integer(c->domid) : json_null(), "name", json_text(c->name),
+                  "machine", config_machine_name(c->machine), "memory-mib", (int)c->ram_mib,
+                  "vcpus", (int)c->vcpus, "max-vcpus", (int)c->max_vcpus, "max-ram-below-4g",
+                  (json_int_t)c->max_ram_below_4g, "vga", config_vga_name(c->vga), "vga-memory-mib",
+                  (int)c->vgamem_mib, "boot", json_text(c->boot), "acpi", !c->no_acpi, "kernel",
+                  json_text(c->kernel), "initrd", json_text(c->initrd), "append",
+                  json_text(c->append));
     json_object_update_new(j, lists_json(c));
     json_object_update_new(j, host_json(c));
     if (config_refuse(c, &refused) < 0)

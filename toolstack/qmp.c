@@ -2,8 +2,8 @@
 /*
  * qmp - the QMP server: connections, framing, ids, errors.
  *
- * Protocol: toolstack-facing rules as libxl 4.17 to 4.21 and xentop need them: objects may arrive in
- * any pieces and without line ends, every message we send ends with CR LF, ids of any type are
+ * Protocol: toolstack-facing rules as libxl 4.17 to 4.21 and xentop need them: objects may arrive
+ * in any pieces and without line ends, every message we send ends with CR LF, ids of any type are
  * echoed. Clients are not trusted: see stream.h.
  * Absent: events (nobody who connects needs them), out-of-band execution.
  */
@@ -131,7 +131,8 @@ static void qmp_execute(struct qmp_connection *c, const json_t *request)
     char text[128];
 
     if (!name) {
-        qmp_send_error(c, id, "GenericError", "the request has no \"execute\" with a command's name");
+        qmp_send_error(c, id, "GenericError",
+                       "the request has no \"execute\" with a command's name");
         return;
     }
     if (args && !json_is_object(args)) {
@@ -140,8 +141,7 @@ static void qmp_execute(struct qmp_connection *c, const json_t *request)
     }
     command = qmp_find(name);
     if (!c->negotiated && strcmp(name, "qmp_capabilities")) {
-        qmp_send_error(c, id, "CommandNotFound",
-                       "the first command must be qmp_capabilities");
+        qmp_send_error(c, id, "CommandNotFound", "the first command must be qmp_capabilities");
     } else if (!command) {
         snprintf(text, sizeof text, "The command %.80s has not been found", name);
         qmp_send_error(c, id, "CommandNotFound", text);

@@ -29,7 +29,7 @@ struct qmp_call {
     json_t *args;            /* an object; borrowed */
     const char *error_class; /* NULL: GenericError */
     struct error error;
-    bool quit;               /* leave after this answer */
+    bool quit; /* leave after this answer */
 };
 
 struct qmp_command {

@@ -104,8 +104,9 @@ static json_t *cmd_add_fd(struct qmp_call *c)
         return json_pack("{s:I, s:i}", "fdset-id", (json_int_t)set, "fd", fd);
     }
     close(fd);
-    error_set(&c->error, -ENOSPC, set < 0 ? "fdset-id is no set's number"
-                                          : "too many file descriptors are waiting to be used");
+    error_set(&c->error, -ENOSPC,
+              set < 0 ? "fdset-id is no set's number"
+                      : "too many file descriptors are waiting to be used");
     return NULL;
 }
 
@@ -149,8 +150,8 @@ static json_t *cmd_query_fdsets(struct qmp_call *c)
                                                  : json_pack("{s:i}", "fd", p->fd));
         }
         if (c->passed[i].fd >= 0 && json_array_size(fds))
-            json_array_append_new(sets, json_pack("{s:i, s:O}", "fdset-id",
-                                                  (int)c->passed[i].set, "fds", fds));
+            json_array_append_new(
+                sets, json_pack("{s:i, s:O}", "fdset-id", (int)c->passed[i].set, "fds", fds));
         json_decref(fds);
     }
     return sets;
@@ -237,9 +238,9 @@ static json_t *cmd_query_chardev(struct qmp_call *c)
         return missing(c, "list its serial ports");
     list = json_array();
     for (unsigned i = 0; c->ops->chardev(c->vm, i, &d); i++)
-        json_array_append_new(list, json_pack("{s:o, s:o, s:b}", "label", json_text(d.label),
-                                              "filename", json_text(d.filename), "frontend-open",
-                                              true));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o, s:b}", "label", json_text(d.label), "filename",
+                                        json_text(d.filename), "frontend-open", true));
     return list;
 }
 
@@ -283,8 +284,8 @@ static json_t *cmd_query_cpus_fast(struct qmp_call *c)
     list = json_array();
     for (unsigned i = 0; i < c->ops->max_vcpus(c->vm); i++)
         if (c->ops->vcpu_plugged(c->vm, i))
-            json_array_append_new(list, json_pack("{s:i, s:s}", "cpu-index", (int)i, "target",
-                                                  "x86_64"));
+            json_array_append_new(list,
+                                  json_pack("{s:i, s:s}", "cpu-index", (int)i, "target", "x86_64"));
     return list;
 }
 
@@ -354,13 +355,13 @@ static json_t *cmd_query_blockstats(struct qmp_call *c)
         return missing(c, "list its disks");
     list = json_array();
     for (unsigned i = 0; c->ops->block(c->vm, i, &b); i++)
-        json_array_append_new(
-            list, json_pack("{s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "device", json_text(b.id),
-                            "qdev", json_text(b.id), "stats", "rd_bytes", (json_int_t)b.rd_bytes,
-                            "wr_bytes", (json_int_t)b.wr_bytes, "rd_operations",
-                            (json_int_t)b.rd_operations, "wr_operations",
-                            (json_int_t)b.wr_operations, "flush_operations",
-                            (json_int_t)b.flush_operations));
+        json_array_append_new(list, json_pack("{s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "device",
+                                              json_text(b.id), "qdev", json_text(b.id), "stats",
+                                              "rd_bytes", (json_int_t)b.rd_bytes, "wr_bytes",
+                                              (json_int_t)b.wr_bytes, "rd_operations",
+                                              (json_int_t)b.rd_operations, "wr_operations",
+                                              (json_int_t)b.wr_operations, "flush_operations",
+                                              (json_int_t)b.flush_operations));
     return list;
 }
 
@@ -374,8 +375,8 @@ static json_t *cmd_query_block(struct qmp_call *c)
     list = json_array();
     for (unsigned i = 0; c->ops->block(c->vm, i, &b); i++) {
         json_t *j = json_pack("{s:o, s:o, s:b, s:b, s:s}", "device", json_text(b.id), "qdev",
-                              json_text(b.id), "removable", b.removable, "locked", b.locked,
-                              "type", "unknown");
+                              json_text(b.id), "removable", b.removable, "locked", b.locked, "type",
+                              "unknown");
 
         if (b.removable)
             json_object_set_new(j, "tray_open", json_boolean(b.tray_open));
@@ -415,9 +416,9 @@ static json_t *cmd_eject(struct qmp_call *c)
         return NULL;
     if (!c->ops->eject)
         return missing(c, "eject a CD");
-    return drive_done(c, id, c->ops->eject(c->vm, id,
-                                           json_is_true(json_object_get(c->args, "force")),
-                                           &c->error));
+    return drive_done(
+        c, id,
+        c->ops->eject(c->vm, id, json_is_true(json_object_get(c->args, "force")), &c->error));
 }
 
 static json_t *cmd_change_medium(struct qmp_call *c)
@@ -433,8 +434,8 @@ static json_t *cmd_change_medium(struct qmp_call *c)
     fd = passed_fd(c, filename, false, &path);
     if (fd == -2)
         return NULL;
-    return drive_done(c, id, c->ops->change_medium(c->vm, id, fd, path, format ? format : "raw",
-                                                   &c->error));
+    return drive_done(
+        c, id, c->ops->change_medium(c->vm, id, fd, path, format ? format : "raw", &c->error));
 }
 
 /* ---- migration, power ----------------------------------------------------------------------- */
@@ -604,7 +605,8 @@ static json_t *cmd_human_monitor_command(struct qmp_call *c)
         return NULL;
     t.bytes[0] = '\0';
     if (!strcmp(line, "info status"))
-        say(&t, "VM status: %s\r\n", c->ops->status ? vm_status_name(c->ops->status(c->vm)) : "none");
+        say(&t, "VM status: %s\r\n",
+            c->ops->status ? vm_status_name(c->ops->status(c->vm)) : "none");
     else if (!strcmp(line, "info version"))
         say(&t, "hvmdm %s\r\n", HVMDM_VERSION);
     else if (!strcmp(line, "info block"))
@@ -616,8 +618,9 @@ static json_t *cmd_human_monitor_command(struct qmp_call *c)
     else if (!strcmp(line, "info cpus"))
         info_cpus(c, &t);
     else if (!strcmp(line, "help") || !strcmp(line, "info"))
-        say(&t, "info status, info version, info block, info chardev, info pci, info cpus; for more "
-                "use hvmdm-ctl(8) or QMP\r\n");
+        say(&t,
+            "info status, info version, info block, info chardev, info pci, info cpus; for more "
+            "use hvmdm-ctl(8) or QMP\r\n");
     else
         say(&t, "unknown command: '%.200s' (try: help)\r\n", line);
     return json_text(t.bytes);

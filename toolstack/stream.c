@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 enum {
-    STREAM_READ = 4096,  /* bytes per recvmsg() */
-    STREAM_READS = 16,   /* recvmsg() calls per wake-up: nobody keeps the loop for himself */
+    STREAM_READ = 4096, /* bytes per recvmsg() */
+    STREAM_READS = 16,  /* recvmsg() calls per wake-up: nobody keeps the loop for himself */
     STREAM_BACKLOG = 16,
 };
 
@@ -120,10 +120,9 @@ static bool stream_receive(struct stream *s)
         struct cmsghdr align;
     } control;
     struct iovec iov = { bytes, sizeof bytes };
-    struct msghdr m = { .msg_iov = &iov,
-                        .msg_iovlen = 1,
-                        .msg_control = &control,
-                        .msg_controllen = sizeof control };
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
     ssize_t n = recvmsg(s->source.fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
     if (n < 0) {

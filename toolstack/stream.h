@@ -46,7 +46,8 @@ struct stream {
     bool finish;       /* no more input; close when all is written */
 };
 
-/* Takes over a connected, stream-type socket. On failure *s is closed and closed() is not called. */
+/* Takes over a connected, stream-type socket. On failure *s is closed and closed() is not called.
+ */
 MUST_CHECK int stream_open(struct stream *s, struct loop *loop, int fd,
                            const struct stream_user *user, void *opaque);
 

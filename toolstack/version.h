@@ -5,9 +5,7 @@
 #ifndef TOOLSTACK_VERSION_H
 #define TOOLSTACK_VERSION_H
 
-#ifndef HVMDM_VERSION
-#define HVMDM_VERSION "0.1"
-#endif
+#include <config.h> /* made by configure: HVMDM_VERSION */
 
 /* libxl chooses QMP commands by the version in the greeting: from 2.8 on CD commands use `id`, from
  * 2.11 on saving takes `live`. We speak the dialect of this one. */

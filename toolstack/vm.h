@@ -17,7 +17,7 @@
 #include "hw/core/state.h"
 
 enum vm_status {
-    VM_PRELAUNCH,   /* started with -S, no cont yet */
+    VM_PRELAUNCH, /* started with -S, no cont yet */
     VM_RUNNING,
     VM_PAUSED,      /* after stop, or loaded and not yet continued */
     VM_SUSPENDED,   /* S3 */

@@ -7,8 +7,8 @@
  * Memory is constant: a guest that writes watched nodes without end fills a small queue, and then
  * the watch just fires for its whole tree.
  * Absent: transactions (the toolstack makes and removes device nodes in one; each of our own steps
- *         is a single write), permissions, directories of more than 4096 bytes, reconnecting after xenstored died (nothing can; the
- *         watches fall silent and requests fail with -ENOTCONN).
+ *         is a single write), permissions, directories of more than 4096 bytes, reconnecting after
+ * xenstored died (nothing can; the watches fall silent and requests fail with -ENOTCONN).
  */
 #include "toolstack/xenstore.h"
 

@@ -2,8 +2,8 @@
 /*
  * xenstore - the one place that talks to xenstored.
  *
- * Speaks the socket protocol itself (docs/misc/xenstore.txt in Xen): the shared libxenstore starts a
- * thread at the first watch, and the static one has no descriptor to wait on for watches.
+ * Speaks the socket protocol itself (docs/misc/xenstore.txt in Xen): the shared libxenstore starts
+ * a thread at the first watch, and the static one has no descriptor to wait on for watches.
  * Requests are synchronous (a round trip to a local daemon, limited to 5 s); watches fire from the
  * event loop, never inside a request.
  *
@@ -34,7 +34,7 @@ struct xenstore_watch {
      * called once after registration. */
     void (*changed)(void *opaque, const char *path);
     void *opaque;
-    uint32_t token;              /* private, as is the rest */
+    uint32_t token; /* private, as is the rest */
     struct xenstore_watch *next;
     bool overflow;
 };
@@ -53,7 +53,8 @@ MUST_CHECK int xenstore_read_u32(struct xenstore *x, const char *path, uint32_t 
 MUST_CHECK int xenstore_write(struct xenstore *x, const char *path, const char *value);
 MUST_CHECK int xenstore_write_u32(struct xenstore *x, const char *path, uint32_t value);
 MUST_CHECK int xenstore_remove(struct xenstore *x, const char *path);
-/* Names in a directory, each with its NUL, one behind the other. Returns the bytes used, or -errno. */
+/* Names in a directory, each with its NUL, one behind the other. Returns the bytes used, or -errno.
+ */
 MUST_CHECK int xenstore_list(struct xenstore *x, const char *path, char *buf, size_t size);
 
 MUST_CHECK int xenstore_watch(struct xenstore *x, struct xenstore_watch *w);

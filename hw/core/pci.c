@@ -272,7 +272,7 @@ int pci_add(struct machine *m, struct device *d, int devfn, struct error *e)
     }
     d->pci = f;
     m->function[devfn] = f;
-    if (f->desc->int_pin)
+    if (f->desc->int_pin && d->irq[0].kind == IRQ_NONE)
         d->irq[0] = (struct irq_line){ d, IRQ_INTX, (uint8_t)(f->desc->int_pin - 1), 0 };
     make_masks(f);
     set_identity(f);

@@ -6,8 +6,8 @@
  * Present:   CHS, 28 and 48 bit addresses; PIO, multiple and DMA transfers; verify; flush; power
  *            modes as far as they show in CHECK POWER MODE; trim of one block of ranges.
  * Absent:    SMART, security, host protected area (READ NATIVE MAX alone is answered), device
- *            configuration overlay, microcode, media card commands, FUA writes, read and write long,
- *            READ and WRITE BUFFER: their IDENTIFY bits are clear and they are aborted. SLEEP is
+ *            configuration overlay, microcode, media card commands, FUA writes, read and write
+ * long, READ and WRITE BUFFER: their IDENTIFY bits are clear and they are aborted. SLEEP is
  *            standby: any command wakes the drive.
  * Results:   host read errors end with UNC, write errors with ABRT, addresses beyond the end with
  *            IDNF; the address registers then hold the first sector not transferred.
@@ -240,8 +240,7 @@ static void ata_seek(struct chan *ch)
 {
     uint64_t lba = 0;
 
-    if ((ch->s->command & 0xf0) == 0x70 &&
-        (!ata_address(ch, false, &lba) || lba >= ata_total(ch)))
+    if ((ch->s->command & 0xf0) == 0x70 && (!ata_address(ch, false, &lba) || lba >= ata_total(ch)))
         ata_error(ch, ERROR_IDNF);
     else
         ata_good(ch);
@@ -529,11 +528,19 @@ static void ata_packet(struct chan *ch)
 
 /* --- dispatch --- */
 
-#define RW(f)    { ata_rw, KIND_ATA, (f) }
-#define DISK(fn) { fn, KIND_ATA, 0 }
-#define BOTH(fn) { fn, KIND_BOTH, 0 }
-#define EIGHT(fn)                                                                                  \
-    DISK(fn), DISK(fn), DISK(fn), DISK(fn), DISK(fn), DISK(fn), DISK(fn), DISK(fn)
+#define RW(f)                                                                                      \
+    {                                                                                              \
+        ata_rw, KIND_ATA, (f)                                                                      \
+    }
+#define DISK(fn)                                                                                   \
+    {                                                                                              \
+        fn, KIND_ATA, 0                                                                            \
+    }
+#define BOTH(fn)                                                                                   \
+    {                                                                                              \
+        fn, KIND_BOTH, 0                                                                           \
+    }
+#define EIGHT(fn) DISK(fn), DISK(fn), DISK(fn), DISK(fn), DISK(fn), DISK(fn), DISK(fn), DISK(fn)
 
 static const struct ata_command ata_commands[256] = {
     [0x06] = DISK(ata_trim),

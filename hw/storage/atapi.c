@@ -274,8 +274,8 @@ static void atapi_get_configuration(struct chan *ch, const uint8_t *cdb)
     } features[] = {
         { 0x0000, 0x03, 8, { 0, PROFILE_DVD, dvd, 0, 0, PROFILE_CD, cd, 0 } },
         { 0x0001, 0x07, 8, { 0, 0, 0, 2 /* ATAPI */, 0, 0, 0, 0 } },
-        { 0x0002, 0x07, 4, { 0 } },    /* morphing: events by polling */
-        { 0x0003, 0x03, 4, { 0x29 } }, /* removable: tray, eject, lock */
+        { 0x0002, 0x07, 4, { 0 } },                            /* morphing: events by polling */
+        { 0x0003, 0x03, 4, { 0x29 } },                         /* removable: tray, eject, lock */
         { 0x0010, present, 8, { 0, 0, 0x08, 0, 0, 1, 0, 0 } }, /* random readable */
         { 0x001e, (uint8_t)(0x08 | cd), 4, { 0 } },            /* CD read */
         { 0x001f, dvd, 4, { 0 } },                             /* DVD read */
@@ -316,13 +316,13 @@ static uint32_t put_mode_page(uint8_t *p, uint32_t at, uint8_t code)
         return at + 8;
     default: /* 2a: capabilities and mechanical status */
         p[1] = 18;
-        p[2] = 0x3b; /* reads CD-R, CD-RW, DVD-ROM, DVD-R, DVD-RAM */
-        p[4] = 0x70; /* mode 2 form 1 and 2, multi-session */
-        p[6] = 0x29; /* tray, eject, lock */
-        put_be16(p + 8, 706);   /* highest speed, kB/s: 4x */
-        put_be16(p + 10, 2);    /* volume levels: mute or not */
-        put_be16(p + 12, 512);  /* buffer, KiB */
-        put_be16(p + 14, 706);  /* speed now */
+        p[2] = 0x3b;           /* reads CD-R, CD-RW, DVD-ROM, DVD-R, DVD-RAM */
+        p[4] = 0x70;           /* mode 2 form 1 and 2, multi-session */
+        p[6] = 0x29;           /* tray, eject, lock */
+        put_be16(p + 8, 706);  /* highest speed, kB/s: 4x */
+        put_be16(p + 10, 2);   /* volume levels: mute or not */
+        put_be16(p + 12, 512); /* buffer, KiB */
+        put_be16(p + 14, 706); /* speed now */
         return at + 20;
     }
 }
@@ -465,7 +465,7 @@ static void atapi_disc_information(struct chan *ch, const uint8_t *cdb)
     put_be16(p, 32);
     p[2] = 0x0e; /* last session complete, disc finalized, not erasable */
     p[3] = p[4] = p[5] = p[6] = 1;
-    p[7] = 0x20; /* unrestricted use */
+    p[7] = 0x20;             /* unrestricted use */
     memset(p + 16, 0xff, 8); /* lead-in and lead-out of a further session: none */
     atapi_reply(ch, 34, be16(cdb + 7));
 }
@@ -502,7 +502,7 @@ static void atapi_dvd_structure(struct chan *ch, const uint8_t *cdb)
         return;
     }
     switch (cdb[7]) {
-    case 0x00: /* physical format */
+    case 0x00:       /* physical format */
         p[4] = 0x01; /* DVD-ROM, version 1 */
         p[5] = 0x0f; /* 120 mm, no limit on rate */
         p[6] = 0x01; /* one layer, read only */

@@ -10,8 +10,8 @@
  *            active 0 and no interrupt, the drive goes on waiting for a new start).
  * Absent:    comparison of RWCON with the drive's direction (the drive's counts), regions that wrap
  *            at 64 KiB (they go on linearly up to 4 GiB), simplex mode.
- * Choice:    after a memory error (DMAERR) the drive aborts its command and interrupts, where a real
- *            one would keep the guest waiting for its own time limit.
+ * Choice:    after a memory error (DMAERR) the drive aborts its command and interrupts, where a
+ * real one would keep the guest waiting for its own time limit.
  */
 #include "hw/storage/ide.h"
 
@@ -209,7 +209,8 @@ static uint32_t pieces_collect(struct chan *ch, unsigned *n, struct prd_walk *w)
     return pieces_trim(h, n, total, w);
 }
 
-/* Map the pieces as far as that goes. Returns the bytes ready in h->iov (whole sectors, maybe 0). */
+/* Map the pieces as far as that goes. Returns the bytes ready in h->iov (whole sectors, maybe 0).
+ */
 static uint32_t pieces_map(struct chan *ch, unsigned n, uint32_t total, struct prd_walk *w,
                            int *niov)
 {
@@ -394,7 +395,7 @@ static void bmicx_write(struct chan *ch, uint8_t value)
         }
     } else if ((old & BMICX_SSBM) && !(value & BMICX_SSBM)) {
         CLR(s, BMISX, BMIDEA);
-        if (s->dma) { /* nothing may reach guest memory after this access */
+        if (s->phase == PHASE_DMA) { /* nothing may reach guest memory after this access */
             ide_settle(ch);
             ide_run(ch);
         }

@@ -3,9 +3,9 @@
  * ide - one IDE channel: task file, selection, data port, reset, and the host request in flight.
  *
  * Datasheet: ATA/ATAPI-6 (T13/1410D rev 3b): register delivered interface (clause 7), single device
- *            configurations (9.16), software reset and diagnostics (9.2, 9.10), protocols (9.5-9.8).
- * Present:   two drives per channel, 28 and 48 bit register writes with HOB read-back, 16 and 32
- *            bit data port with string transfers, nIEN, SRST, device 0 answering for an absent
+ *            configurations (9.16), software reset and diagnostics (9.2, 9.10), protocols
+ * (9.5-9.8). Present:   two drives per channel, 28 and 48 bit register writes with HOB read-back,
+ * 16 and 32 bit data port with string transfers, nIEN, SRST, device 0 answering for an absent
  *            device 1 (status 00h), an empty channel (all registers 00h).
  * Absent:    8 bit data port (reads ones, writes vanish), overlapped and queued commands, DASP- and
  *            PDIAG- timing (a reset is over when SRST falls), a separate INTRQ for each drive.
@@ -116,7 +116,9 @@ static void ide_host_done(struct block_req *r, int result)
 
     h->pending = false;
     h->result = result;
-    if (!h->collect)
+    if (h->ide->collect)
+        h->ready = true;
+    else
         device_event(&h->ide->dev, ide_completed, h);
 }
 
@@ -144,16 +146,25 @@ bool ide_submit(struct chan *ch, enum block_op op, uint64_t at, uint64_t len, in
     return true;
 }
 
-/* Wait for the request in flight without an event of its own. */
-static bool ide_collect(struct chan *ch)
+bool ide_collect(struct chan *ch)
 {
     struct ide_host *h = ch->h;
 
     if (!h->pending)
         return false;
-    h->collect = true;
+    ch->ide->collect = true;
     block_drain(h->block);
-    h->collect = false;
+    ch->ide->collect = false;
+    h->ready = false;
+    for (unsigned c = 0; c < IDE_CHANNELS; c++) { /* a drain may bring in others' completions */
+        struct chan other = ide_chan(&ch->ide->dev, c);
+
+        if (!other.h->ready)
+            continue;
+        other.h->ready = false;
+        ide_done(&other, other.h->result);
+        ide_run(&other);
+    }
     return !h->pending;
 }
 
@@ -243,13 +254,15 @@ static bool ide_discard(struct chan *ch, int *result)
     uint64_t entry, lba, count;
 
     *result = 0;
-    if (s->buf_pos + 8 > s->buf_len || s->buf_len > IDE_BUFFER || !b)
-        return true;
-    entry = le64(ch->buf + s->buf_pos);
+    for (;; s->buf_pos += 8) { /* empty ranges are padding */
+        if (s->buf_pos + 8 > s->buf_len || s->buf_len > IDE_BUFFER || !b)
+            return true;
+        entry = le64(ch->buf + s->buf_pos);
+        count = entry >> 48;
+        if (count)
+            break;
+    }
     lba = entry & 0xffffffffffff;
-    count = entry >> 48;
-    if (!count)
-        return true;
     if (lba >= b->size / IDE_SECTOR || count > b->size / IDE_SECTOR - lba) {
         *result = -ERANGE;
         return true;
@@ -265,8 +278,9 @@ static void ide_discarded(struct chan *ch, int result)
         ata_fail(ch, result);
         return;
     }
-    s->buf_pos += 8;
-    if (s->buf_pos + 8 > s->buf_len)
+    if (s->buf_pos + 16 <= s->buf_len)
+        s->buf_pos += 8;
+    else
         ata_finish(ch);
 }
 

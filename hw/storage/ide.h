@@ -3,9 +3,9 @@
  * ide - what the files of the IDE function share; nobody else includes it.
  *
  * One channel is one `struct ide_state` in the arena (all that the guest can see) and one
- * `struct ide_host` (the host request in flight, rebuilt from the state). A channel runs one command
- * at a time, on the selected drive; `phase` says what it waits for. BSY and DRQ are not stored: they
- * follow from the phase, so no path can leave one of them behind.
+ * `struct ide_host` (the host request in flight, rebuilt from the state). A channel runs one
+ * command at a time, on the selected drive; `phase` says what it waits for. BSY and DRQ are not
+ * stored: they follow from the phase, so no path can leave one of them behind.
  */
 #ifndef HW_STORAGE_IDE_H
 #define HW_STORAGE_IDE_H
@@ -17,17 +17,17 @@
 enum {
     IDE_CHANNELS = 2,
     IDE_UNITS = 2,
-    IDE_MULTIPLE = 16,       /* sectors: the largest DRQ block of READ/WRITE MULTIPLE */
+    IDE_MULTIPLE = 16, /* sectors: the largest DRQ block of READ/WRITE MULTIPLE */
     IDE_SECTOR = 512,
     IDE_BUFFER = IDE_MULTIPLE * IDE_SECTOR, /* bytes of PIO payload per channel */
     IDE_CD_SECTOR = 2048,
-    IDE_CD_RAW = 2352,       /* sync 12, header 4, data 2048, EDC and ECC 288 */
+    IDE_CD_RAW = 2352, /* sync 12, header 4, data 2048, EDC and ECC 288 */
     IDE_PACKET = 12,
-    IDE_PIECES = 32,         /* runs of guest memory in one direct transfer */
-    IDE_IOVS = 64,           /* runs of host memory in one direct transfer */
-    IDE_STEPS = 64,          /* host requests finished inline, or copies, in one event (S4) */
-    IDE_PRD_SEEN = 64,       /* entries of the table that a transfer may look ahead */
-    IDE_PRD_MAX = 8192,      /* entries: the table is at most 64 KiB (SFF-8038i 1.2) */
+    IDE_PIECES = 32,    /* runs of guest memory in one direct transfer */
+    IDE_IOVS = 64,      /* runs of host memory in one direct transfer */
+    IDE_STEPS = 64,     /* host requests finished inline, or copies, in one event (S4) */
+    IDE_PRD_SEEN = 64,  /* entries of the table that a transfer may look ahead */
+    IDE_PRD_MAX = 8192, /* entries: the table is at most 64 KiB (SFF-8038i 1.2) */
 };
 
 /* Command block registers, as offsets from 1f0h/170h (ATA/ATAPI-6, clause 7). */
@@ -53,8 +53,12 @@ enum {
 enum { ERROR_UNC = 0x40, ERROR_IDNF = 0x10, ERROR_ABRT = 0x04, ERROR_DIAG_OK = 0x01 };
 enum { DEVICE_LBA = 0x40, DEVICE_DEV = 0x10, DEVICE_ONES = 0xa0 };
 enum { DEVCTL_HOB = 0x80, DEVCTL_SRST = 0x04, DEVCTL_NIEN = 0x02 };
-enum { COMMAND_DEVICE_RESET = 0x08, COMMAND_DIAGNOSTIC = 0x90, COMMAND_PACKET = 0xa0,
-       COMMAND_TRIM = 0x06 };
+enum {
+    COMMAND_DEVICE_RESET = 0x08,
+    COMMAND_DIAGNOSTIC = 0x90,
+    COMMAND_PACKET = 0xa0,
+    COMMAND_TRIM = 0x06
+};
 enum { REASON_IO = 2, REASON_COD = 1 };
 
 /* Bus master registers (82371SB, "Bus Master IDE"). */
@@ -169,18 +173,19 @@ struct ide_host {
     struct block *block; /* that req was submitted to */
     int result;
     bool pending; /* between block_submit and its completion */
-    bool collect; /* a handler waits for the completion itself */
+    bool ready;   /* completed while a handler was waiting: result not looked at yet */
     struct iovec iov[IDE_IOVS];
     struct ide_piece piece[IDE_PIECES];
-    unsigned npieces;      /* mapped */
+    unsigned npieces;                  /* mapped */
     struct ide_prd seen[IDE_PRD_SEEN]; /* by entry number, modulo */
-    struct prd_walk after; /* when the direct transfer in flight is done */
+    struct prd_walk after;             /* when the direct transfer in flight is done */
 };
 
 struct ide {
     struct device dev; /* first member */
     struct ide_host host[IDE_CHANNELS];
     struct block *medium[IDE_CHANNELS * IDE_UNITS]; /* disk, or what lies in the CD tray */
+    bool collect; /* a handler waits for completions: they are no events of their own */
 };
 
 /* One channel, as handlers pass it around. */
@@ -216,6 +221,9 @@ void ide_run(struct chan *ch);
  * *result; false when the completion will come as an event. */
 MUST_CHECK bool ide_submit(struct chan *ch, enum block_op op, uint64_t at, uint64_t len, int niov,
                            int *result);
+/* Wait for everything in flight on an image, inside a handler; false if nothing was. The result of
+ * this channel's request is in h->result, those of the other channel have been dealt with. */
+bool ide_collect(struct chan *ch);
 /* Wait for the request in flight and take its result into account; may block on the host's disk. */
 void ide_settle(struct chan *ch);
 /* Wait for the request in flight and forget the command it belonged to. */
@@ -252,10 +260,10 @@ bool atapi_ready(const struct chan *ch, unsigned u);
 /* --- bmide.c: bus master --- */
 uint64_t bmide_read(struct device *d, uint32_t offset, unsigned width);
 void bmide_write(struct device *d, uint32_t offset, unsigned width, uint64_t value);
-void bmide_begin(struct chan *ch);         /* a DMA command was accepted */
-bool bmide_step(struct chan *ch);          /* PHASE_DMA: false when a host request is pending */
+void bmide_begin(struct chan *ch); /* a DMA command was accepted */
+bool bmide_step(struct chan *ch);  /* PHASE_DMA: false when a host request is pending */
 void bmide_done(struct chan *ch, int result);
 void bmide_unmap(struct chan *ch);
-void bmide_end(struct chan *ch);           /* the drive has moved all its data */
+void bmide_end(struct chan *ch); /* the drive has moved all its data */
 
 #endif

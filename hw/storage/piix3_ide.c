@@ -165,11 +165,11 @@ static int piix3_ide_realize(struct device *d, struct error *e)
 
 static void piix3_ide_unrealize(struct device *d)
 {
+    ((struct ide *)d)->collect = true; /* whatever still comes is nobody's */
     for (unsigned c = 0; c < IDE_CHANNELS; c++) {
         struct ide_host *h = &((struct ide *)d)->host[c];
         struct chan ch = ide_chan(d, c);
 
-        h->collect = true; /* whatever still comes is nobody's */
         if (h->pending)
             block_drain(h->block);
         bmide_unmap(&ch);
@@ -208,6 +208,12 @@ static int channel_check(struct device *d, const struct chan *ch, struct error *
     for (unsigned u = 0; u < IDE_UNITS; u++)
         if (!s->heads[u] || !s->sectors[u] || (s->multiple[u] & (s->multiple[u] - 1)))
             wrong = "geometry";
+    for (unsigned u = 0; u < IDE_UNITS; u++)
+        if (s->status[u] & ~(STATUS_DRDY | STATUS_DF | STATUS_DSC | STATUS_ERR))
+            wrong = "status";
+    if (s->BMICX & ~(BMICX_SSBM | BMICX_RWCON) || (s->BMIDTPX | s->prd_next) & 3 ||
+        s->BMISX & ~(BMISX_BMIDEA | BMISX_DMAERR | BMISX_IDEINTS | BMISX_DMACAP))
+        wrong = "BMICX, BMISX or BMIDTPX";
     if (s->buf_pos > s->buf_len && s->phase != PHASE_PACKET)
         wrong = "buf_pos";
     if ((s->phase == PHASE_PIO_IN || s->phase == PHASE_PIO_OUT) &&
@@ -221,8 +227,10 @@ static int channel_check(struct device *d, const struct chan *ch, struct error *
         wrong = "phase";
     if (s->raw && !ide_is_cd(ch, ch->u))
         wrong = "raw";
-    if (s->phase != PHASE_IDLE && s->xfer_left && s->command != COMMAND_TRIM &&
-        (!b || s->xfer_at > b->size || s->xfer_left > b->size - s->xfer_at))
+    /* A CD may have been taken out, or another one put in, in the middle of a command: its next
+     * read then fails. */
+    if (s->phase != PHASE_IDLE && s->xfer_left && s->command != COMMAND_TRIM && b &&
+        !ide_is_cd(ch, ch->u) && (s->xfer_at > b->size || s->xfer_left > b->size - s->xfer_at))
         wrong = "xfer_left";
     if (s->out && ide_is_cd(ch, ch->u))
         wrong = "out";
@@ -254,6 +262,7 @@ static int piix3_ide_loaded(struct device *d, struct error *e)
             s->attention[u] = there;
             s->event[u] = there ? 2 : 3;
         }
+        memset(ch.h->seen, 0, sizeof ch.h->seen);
         err = channel_check(d, &ch, e);
         if (err < 0)
             return err;
@@ -274,7 +283,6 @@ static void drive_unplug(struct chan *ch, unsigned u)
     if (!ide_present(ch, u) || ide_is_cd(ch, u))
         return;
     if (ch->u == u) {
-        ide_settle(ch);
         ide_cancel(ch);
         s->intrq = 0;
     }
@@ -282,12 +290,8 @@ static void drive_unplug(struct chan *ch, unsigned u)
         unsigned selected = ch->u;
 
         ch->u = u;
-        ch->h->collect = true;
-        if (!ide_submit(ch, BLOCK_FLUSH, 0, 0, 0, &result)) {
-            block_drain(ch->h->block);
-            result = ch->h->result;
-        }
-        ch->h->collect = false;
+        if (!ide_submit(ch, BLOCK_FLUSH, 0, 0, 0, &result))
+            result = ide_collect(ch) ? ch->h->result : -EIO;
         ch->u = selected;
         if (result < 0)
             log_error("%s: flushing %s before unplug failed: %d", ch->ide->dev.id,
@@ -303,7 +307,7 @@ static void piix3_ide_unplug(struct device *d, unsigned mask)
 
         if (!(mask & 1) && (!(mask & 4) || i == 0))
             continue;
-        ide_settle(&ch); /* the other drive of the channel may own the request */
+        ide_settle(&ch); /* what is in flight, of this drive or the other one, still counts */
         drive_unplug(&ch, i % IDE_UNITS);
         ide_run(&ch);
     }

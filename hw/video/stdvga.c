@@ -21,8 +21,15 @@ enum { REGION_MONO, REGION_PORTS, REGION_VBE, REGION_WINDOW, REGION_BAR2, REGION
 enum { MONO_BASE = 0x3b4, PORTS_BASE = 0x3c0 };
 
 /* BAR2. */
-enum { MMIO_PORTS = 0x400, MMIO_PORTS_END = 0x420, MMIO_VBE = 0x500, MMIO_VBE_END = 0x516,
-       MMIO_QEXT_SIZE = 0x600, MMIO_QEXT_ORDER = 0x604, MMIO_QEXT_END = 0x608 };
+enum {
+    MMIO_PORTS = 0x400,
+    MMIO_PORTS_END = 0x420,
+    MMIO_VBE = 0x500,
+    MMIO_VBE_END = 0x516,
+    MMIO_QEXT_SIZE = 0x600,
+    MMIO_QEXT_ORDER = 0x604,
+    MMIO_QEXT_END = 0x608
+};
 enum { QEXT_BYTES = 8 };
 #define QEXT_LITTLE UINT32_C(0x1e1e1e1e)
 #define QEXT_BIG    UINT32_C(0xbebebebe)
@@ -35,7 +42,7 @@ static const struct state_desc stdvga_desc = { stdvga_fields, ARRAY_SIZE(stdvga_
                                                sizeof(struct vga_state), 1 };
 
 struct stdvga {
-    struct vga vga;        /* first member, with struct device in it */
+    struct vga vga; /* first member, with struct device in it */
     /* Where video memory is, for the time that a reset has zeroed the state. */
     uint64_t last_gfn;
     uint8_t lost;
@@ -263,8 +270,10 @@ static int stdvga_realize(struct device *d, struct error *e)
     uint32_t bytes = d->host.vram_bytes;
 
     if (bytes < VGA_BYTES || bytes > VRAM_MAX || (bytes & (bytes - 1)))
-        return error_set(e, -EINVAL, "%s: %u bytes of video memory are not a power of two between "
-                         "256 KiB and 256 MiB", d->id, bytes);
+        return error_set(e, -EINVAL,
+                         "%s: %u bytes of video memory are not a power of two between "
+                         "256 KiB and 256 MiB",
+                         d->id, bytes);
     if (d->host.vram_gfn == 0)
         return error_set(e, -EINVAL, "%s: no place for its video memory", d->id);
     if (d->host.rom_size > ROM_MAX)
@@ -315,34 +324,71 @@ static int stdvga_loaded(struct device *d, struct error *e)
 }
 
 static const struct region stdvga_regions[] = {
-    [REGION_MONO] = { .name = "mono", .space = BUS_PIO, .size = 7, .widths = 1,
-                      .read = mono_read, .write = mono_write },
-    [REGION_PORTS] = { .name = "vga", .space = BUS_PIO, .size = 0x1b, .widths = 1,
-                       .read = ports_read, .write = ports_write },
-    [REGION_VBE] = { .name = "vbe", .space = BUS_PIO, .size = 4, .widths = 1 | 2,
-                     .read = vbe_read, .write = vbe_write },
-    [REGION_WINDOW] = { .name = "window", .space = BUS_MMIO, .size = VGA_WINDOW_SIZE,
-                        .widths = 1 | 2 | 4 | 8, .read = window_read, .write = window_write,
-                        .read_block = window_read_block, .write_block = window_write_block },
-    [REGION_BAR2] = { .name = "mmio", .space = BUS_MMIO, .size = 0x1000, .widths = 1 | 2 | 4,
-                      .read = mmio_read, .write = mmio_write },
-    [REGION_ROM] = { .name = "rom", .space = BUS_MMIO, .size = ROM_MAX, .widths = 1 | 2 | 4 | 8,
-                     .read = rom_read, .write = rom_write, .read_block = rom_read_block,
+    [REGION_MONO] = { .name = "mono",
+                      .space = BUS_PIO,
+                      .size = 7,
+                      .widths = 1,
+                      .read = mono_read,
+                      .write = mono_write },
+    [REGION_PORTS] = { .name = "vga",
+                       .space = BUS_PIO,
+                       .size = 0x1b,
+                       .widths = 1,
+                       .read = ports_read,
+                       .write = ports_write },
+    [REGION_VBE] = { .name = "vbe",
+                     .space = BUS_PIO,
+                     .size = 4,
+                     .widths = 1 | 2,
+                     .read = vbe_read,
+                     .write = vbe_write },
+    [REGION_WINDOW] = { .name = "window",
+                        .space = BUS_MMIO,
+                        .size = VGA_WINDOW_SIZE,
+                        .widths = 1 | 2 | 4 | 8,
+                        .read = window_read,
+                        .write = window_write,
+                        .read_block = window_read_block,
+                        .write_block = window_write_block },
+    [REGION_BAR2] = { .name = "mmio",
+                      .space = BUS_MMIO,
+                      .size = 0x1000,
+                      .widths = 1 | 2 | 4,
+                      .read = mmio_read,
+                      .write = mmio_write },
+    [REGION_ROM] = { .name = "rom",
+                     .space = BUS_MMIO,
+                     .size = ROM_MAX,
+                     .widths = 1 | 2 | 4 | 8,
+                     .read = rom_read,
+                     .write = rom_write,
+                     .read_block = rom_read_block,
                      .constant = true },
 };
 
 static const struct pci_desc stdvga_pci = {
-    .vendor = 0x1234, .device = 0x1111, .subsystem_vendor = 0x1af4, .subsystem = 0x1100,
-    .revision = 2, .class_code = 0x0300,
+    .vendor = 0x1234,
+    .device = 0x1111,
+    .subsystem_vendor = 0x1af4,
+    .subsystem = 0x1100,
+    .revision = 2,
+    .class_code = 0x0300,
     .bar = { [0] = { PCI_BAR_MEM_PREFETCH, 16 << 20, -1 },
              [2] = { PCI_BAR_MEM, 0x1000, REGION_BAR2 },
              [6] = { PCI_BAR_ROM, 0x10000, REGION_ROM } },
-    .bar_moved = stdvga_bar_moved, .bar_size = stdvga_bar_size,
+    .bar_moved = stdvga_bar_moved,
+    .bar_size = stdvga_bar_size,
 };
 
 const struct device_ops stdvga_ops = {
-    .name = "stdvga", .size = sizeof(struct stdvga), .state = &stdvga_desc,
-    .regions = stdvga_regions, .nregions = ARRAY_SIZE(stdvga_regions), .pci = &stdvga_pci,
-    .realize = stdvga_realize, .unrealize = stdvga_unrealize, .reset = stdvga_reset,
+    .name = "stdvga",
+    .size = sizeof(struct stdvga),
+    .state = &stdvga_desc,
+    .regions = stdvga_regions,
+    .nregions = ARRAY_SIZE(stdvga_regions),
+    .pci = &stdvga_pci,
+    .realize = stdvga_realize,
+    .unrealize = stdvga_unrealize,
+    .reset = stdvga_reset,
     .loaded = stdvga_loaded,
 };

@@ -4,16 +4,17 @@
  *
  * Datasheet: IBM PS/2 Hardware Interface Technical Reference, "Video Subsystem" (1992); Bochs VBE
  *            interface ("DISPI") revision b0c5.
- * Present:   sequencer, CRTC with write protection, graphics controller (write modes 0-3, read modes
- *            0-1), attribute controller, DAC of 6 and 8 bits, input status, the 128 KiB window in
- *            all its memory maps, VBE registers with bank, virtual screen and panning.
+ * Present:   sequencer, CRTC with write protection, graphics controller (write modes 0-3, read
+ *            modes 0-1), attribute controller, DAC of 6 and 8 bits, input status, the 128 KiB
+ *            window in all its memory maps, VBE registers with bank, virtual screen and panning.
  * Absent:    write modes, bit mask and latches in the VBE modes of 8 and more bits (plain memory);
- *            reading in chain-4 does not load the latches and knows no read mode 1;
- *            odd/even page bit (MISC bit 5); CRTC index 19h and above; light pen; vertical retrace
+ *            setting a VBE mode leaves the VGA's registers alone (Bochs and QEMU adjust some);
+ *            reading in chain-4 does not load the latches and knows no read mode 1; odd/even
+ *            page bit (MISC bit 5); CRTC index 19h and above; light pen; vertical retrace
  *            interrupt; DAC comparators (input status 0 always senses a colour monitor).
- *            Retrace: input status 1 shows frames of 70 Hz, 400 of 449 lines, in every mode, and
- *            vertical retrace for the whole of the blanking, so that a guest whose port reads take
- *            long cannot miss it.
+ * Retrace:   input status 1 shows frames of 70 Hz, 400 of 449 lines, in every mode, and vertical
+ *            retrace for the whole of the blanking, so that a guest whose port reads take long
+ *            cannot miss it.
  */
 #include "hw/video/vga.h"
 
@@ -98,8 +99,13 @@ static bool plain_writes(const struct vga_state *s)
 /* Pure function of registers: what [offset, offset+len) of the window is. */
 static struct window window_of(const struct vga_state *s, uint32_t offset, uint32_t len, bool read)
 {
-    static const struct { uint32_t first, size; } maps[4] = {
-        { 0, 0x20000 }, { 0, 0x10000 }, { 0x10000, 0x8000 }, { 0x18000, 0x8000 },
+    static const struct {
+        uint32_t first, size;
+    } maps[4] = {
+        { 0, 0x20000 },
+        { 0, 0x10000 },
+        { 0x10000, 0x8000 },
+        { 0x18000, 0x8000 },
     };
     unsigned map = s->GR[6] >> 2 & 3;
     bool vbe = s->VBE[VBE_ENABLE] & VBE_ENABLE_ON;
@@ -183,8 +189,13 @@ static int planes_write(struct vga *v, uint32_t plane, const uint32_t *from, uin
 /* Four bits to four bytes of ones and zeros: bit p to byte p. */
 static uint32_t spread(unsigned bits)
 {
-    return ((bits & 1 ? 0xffu : 0) | (bits & 2 ? 0xff00u : 0) | (bits & 4 ? 0xff0000u : 0) |
-            (bits & 8 ? 0xff000000u : 0));
+    static const uint32_t spreads[16] = {
+        0x00000000, 0x000000ff, 0x0000ff00, 0x0000ffff, 0x00ff0000, 0x00ff00ff,
+        0x00ffff00, 0x00ffffff, 0xff000000, 0xff0000ff, 0xff00ff00, 0xff00ffff,
+        0xffff0000, 0xffff00ff, 0xffffff00, 0xffffffff,
+    };
+
+    return spreads[bits & 15];
 }
 
 /* Read mode 1: a one for each dot whose colour matches in the planes that count. */
@@ -193,7 +204,7 @@ static uint8_t colour_compare(const struct vga_state *s, uint32_t planes)
     uint32_t differ = (planes ^ spread(s->GR[2])) & spread(s->GR[7]);
 
     differ |= differ >> 16;
-    return (uint8_t)~(differ | differ >> 8);
+    return (uint8_t) ~(differ | differ >> 8);
 }
 
 static uint8_t read_byte(const struct vga_state *s, const struct window *w, uint32_t host,
@@ -244,11 +255,11 @@ void vga_window_read(struct vga *v, uint32_t offset, uint8_t *to, uint32_t len)
 /* The registers that shape a write, unpacked once for a run of bytes. */
 struct writer {
     unsigned mode, rotate, function;
-    uint32_t enable;    /* planes that take the set/reset value (write mode 0) */
-    uint32_t set;       /* set/reset value */
-    uint32_t mask;      /* bit mask in all planes */
+    uint32_t enable; /* planes that take the set/reset value (write mode 0) */
+    uint32_t set;    /* set/reset value */
+    uint32_t mask;   /* bit mask in all planes */
     uint32_t latch;
-    bool plain;         /* host data reaches the planes as it is */
+    bool plain; /* host data reaches the planes as it is */
 };
 
 static void writer_init(struct writer *w, const struct vga_state *s)
@@ -266,7 +277,8 @@ static void writer_init(struct writer *w, const struct vga_state *s)
 /* What a host byte becomes in the four planes. */
 static uint32_t write_planes(const struct writer *w, uint8_t byte)
 {
-    uint32_t rotated = (uint32_t)((byte >> w->rotate | byte << (8 - w->rotate)) & 0xff) * 0x01010101u;
+    uint32_t rotated =
+        (uint32_t)((byte >> w->rotate | byte << (8 - w->rotate)) & 0xff) * 0x01010101u;
     uint32_t mask = w->mask, x;
 
     switch (w->mode) {
@@ -469,8 +481,8 @@ static uint8_t status1_read(struct vga *v)
 static void attribute_write(struct vga_state *s, uint8_t value)
 {
     static const uint8_t used[VGA_AR_COUNT] = {
-        0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
-        0x3f, 0xef, 0xff, 0x3f, 0x0f, 0x0f,
+        0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
+        0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0xef, 0xff, 0x3f, 0x0f, 0x0f,
     };
     unsigned index = s->ARX & 0x1fu;
 
@@ -503,8 +515,9 @@ static void sequencer_write(struct vga_state *s, uint8_t value)
 
 static void graphics_write(struct vga_state *s, uint8_t value)
 {
-    static const uint8_t used[VGA_GR_COUNT] = { 0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b,
-                                                0x0f, 0x0f, 0xff };
+    static const uint8_t used[VGA_GR_COUNT] = {
+        0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff
+    };
 
     if (s->GRX < VGA_GR_COUNT)
         s->GR[s->GRX] = value & used[s->GRX];
@@ -615,7 +628,7 @@ void vga_port_write(struct vga *v, unsigned port, uint8_t value)
         s->MISC = value & 0xef;
         break;
     case 0x3c4:
-        s->SRX = value;
+        s->SRX = value & 0x07; /* three bits in the chip, and four below */
         break;
     case 0x3c5:
         sequencer_write(s, value);
@@ -633,7 +646,7 @@ void vga_port_write(struct vga *v, unsigned port, uint8_t value)
         pel_write(s, value);
         break;
     case 0x3ce:
-        s->GRX = value;
+        s->GRX = value & 0x0f;
         break;
     case 0x3cf:
         graphics_write(s, value);

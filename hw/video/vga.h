@@ -21,10 +21,10 @@ enum {
     VGA_GR_COUNT = 9,
     VGA_CR_COUNT = 25,
     VGA_AR_COUNT = 21,
-    VGA_PLANE_ADDRESSES = 0x10000,         /* of the VGA proper: 4 planes of 64 KiB */
+    VGA_PLANE_ADDRESSES = 0x10000, /* of the VGA proper: 4 planes of 64 KiB */
     VGA_BYTES = 4 * VGA_PLANE_ADDRESSES,
-    VGA_WINDOW_SIZE = 0x20000,             /* a0000-bffff */
-    VGA_SIDE_MAX = 8192,                   /* of a picture, in dots: as a surface allows */
+    VGA_WINDOW_SIZE = 0x20000, /* a0000-bffff */
+    VGA_SIDE_MAX = 8192,       /* of a picture, in dots: as a surface allows */
 };
 
 /* Bits that more than one function looks at. */
@@ -33,36 +33,58 @@ enum { SR1_8DOTS = 0x01, SR1_HALF_CLOCK = 0x08, SR1_SCREEN_OFF = 0x20 };
 enum { SR4_SEQUENTIAL = 0x04, SR4_CHAIN4 = 0x08 };
 enum { GR5_READ_COMPARE = 0x08, GR5_ODD_EVEN = 0x10, GR5_INTERLEAVE = 0x20, GR5_256 = 0x40 };
 enum { GR6_GRAPHICS = 0x01 };
-enum { AR10_MONO = 0x02, AR10_LINE_GRAPHICS = 0x04, AR10_BLINK = 0x08, AR10_SPLIT_UNPANNED = 0x20,
-       AR10_P54 = 0x80 };
+enum {
+    AR10_MONO = 0x02,
+    AR10_LINE_GRAPHICS = 0x04,
+    AR10_BLINK = 0x08,
+    AR10_SPLIT_UNPANNED = 0x20,
+    AR10_P54 = 0x80
+};
 enum { ARX_SCREEN = 0x20 }; /* palette address source: 0 blanks the screen */
 
 /* Bochs VBE ("DISPI") registers. */
-enum { VBE_ID, VBE_XRES, VBE_YRES, VBE_BPP, VBE_ENABLE, VBE_BANK, VBE_VIRT_WIDTH, VBE_VIRT_HEIGHT,
-       VBE_X_OFFSET, VBE_Y_OFFSET, VBE_MEMORY_64K, VBE_COUNT };
-enum { VBE_ENABLE_ON = 0x01, VBE_ENABLE_GETCAPS = 0x02, VBE_ENABLE_8BIT_DAC = 0x20,
-       VBE_ENABLE_LFB = 0x40, VBE_ENABLE_NOCLEAR = 0x80 };
+enum {
+    VBE_ID,
+    VBE_XRES,
+    VBE_YRES,
+    VBE_BPP,
+    VBE_ENABLE,
+    VBE_BANK,
+    VBE_VIRT_WIDTH,
+    VBE_VIRT_HEIGHT,
+    VBE_X_OFFSET,
+    VBE_Y_OFFSET,
+    VBE_MEMORY_64K,
+    VBE_COUNT
+};
+enum {
+    VBE_ENABLE_ON = 0x01,
+    VBE_ENABLE_GETCAPS = 0x02,
+    VBE_ENABLE_8BIT_DAC = 0x20,
+    VBE_ENABLE_LFB = 0x40,
+    VBE_ENABLE_NOCLEAR = 0x80
+};
 
 #define VGA_STATE(F, A, S)                                                                         \
-    F(S, uint8_t, MISC, ANY, 1)        /* miscellaneous output */                                  \
-    F(S, uint8_t, FCR, ANY, 1)         /* feature control */                                       \
-    F(S, uint8_t, SRX, ANY, 1)         /* index registers */                                       \
-    F(S, uint8_t, GRX, ANY, 1)                                                                     \
+    F(S, uint8_t, MISC, ANY, 1) /* miscellaneous output */                                         \
+    F(S, uint8_t, FCR, ANY, 1)  /* feature control */                                              \
+    F(S, uint8_t, SRX, 0x07, 1) /* index registers */                                              \
+    F(S, uint8_t, GRX, 0x0f, 1)                                                                    \
     F(S, uint8_t, CRX, ANY, 1)                                                                     \
     F(S, uint8_t, ARX, 0x3f, 1)                                                                    \
-    F(S, uint8_t, AR_FLIP, 1, 1)       /* next write to 3c0 is 0: index, 1: data */                \
+    F(S, uint8_t, AR_FLIP, 1, 1) /* next write to 3c0 is 0: index, 1: data */                      \
     A(S, uint8_t, SR, VGA_SR_COUNT, ANY, 1)                                                        \
     A(S, uint8_t, GR, VGA_GR_COUNT, ANY, 1)                                                        \
     A(S, uint8_t, CR, VGA_CR_COUNT, ANY, 1)                                                        \
     A(S, uint8_t, AR, VGA_AR_COUNT, 0xff, 1)                                                       \
     F(S, uint8_t, PEL_MASK, ANY, 1)                                                                \
-    F(S, uint8_t, PEL_WRITE, ANY, 1)   /* palette entries next written and read */                 \
+    F(S, uint8_t, PEL_WRITE, ANY, 1) /* palette entries next written and read */                   \
     F(S, uint8_t, PEL_READ, ANY, 1)                                                                \
     F(S, uint8_t, PEL_PART, 2, 1)      /* 0 red, 1 green, 2 blue comes next */                     \
     F(S, uint8_t, PEL_STATE, 3, 1)     /* what 3c7 reads: 0 writing, 3 reading */                  \
     A(S, uint8_t, PEL_HELD, 3, ANY, 1) /* parts of an entry not complete yet */                    \
     A(S, uint8_t, PEL, 768, ANY, 1)                                                                \
-    F(S, uint32_t, LATCH, ANY, 1)      /* plane p in bits 8p to 8p+7 */                            \
+    F(S, uint32_t, LATCH, ANY, 1) /* plane p in bits 8p to 8p+7 */                                 \
     F(S, uint16_t, VBE_INDEX, ANY, 1)                                                              \
     A(S, uint16_t, VBE, VBE_COUNT, ANY, 1)                                                         \
     F(S, uint32_t, QEXT_ORDER, ANY, 1) /* byte order that a driver asked for */                    \
@@ -80,7 +102,7 @@ struct vga {
 };
 
 enum vga_picture {
-    VGA_BLANK,  /* black */
+    VGA_BLANK, /* black */
     VGA_TEXT,
     VGA_PLANAR, /* 8 dots of 4 planes from each plane address */
     VGA_CGA,    /* 8 dots of 2 bits (interleaved shift) */
@@ -96,15 +118,15 @@ struct vga_geometry {
     uint32_t depth; /* 4, 8, 15, 16, 24, 32 */
     uint32_t start, pitch, row_bytes, rows;
     /* VGA: plane addresses, always taken modulo VGA_PLANE_ADDRESSES. */
-    uint32_t columns;     /* character clocks in a line, 1 to 256 */
-    uint32_t cell;        /* dots of a character clock: 8 or 9 */
-    uint32_t repeat;      /* 2: each dot is shown twice */
-    uint32_t lines;       /* scan lines of a row, 1 to 64 */
-    uint32_t line_shift;  /* 1: each line of a row is scanned twice */
-    uint32_t preset;      /* first line of the first row */
-    uint32_t pan;         /* dots shifted to the left, below 2 * cell */
-    uint32_t compare;     /* the last scan line above the split */
-    uint32_t vertical;    /* 2: two scan lines for each count of the CRTC */
+    uint32_t columns;    /* character clocks in a line, 1 to 256 */
+    uint32_t cell;       /* dots of a character clock: 8 or 9 */
+    uint32_t repeat;     /* 2: each dot is shown twice */
+    uint32_t lines;      /* scan lines of a row, 1 to 64 */
+    uint32_t line_shift; /* 1: each line of a row is scanned twice */
+    uint32_t preset;     /* first line of the first row */
+    uint32_t pan;        /* dots shifted to the left, below 2 * cell */
+    uint32_t compare;    /* the last scan line above the split */
+    uint32_t vertical;   /* 2: two scan lines for each count of the CRTC */
 };
 
 /* Fills *g from the registers. Pure; every reader of the screen's shape calls this. */

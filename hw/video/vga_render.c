@@ -3,13 +3,13 @@
  * vga_render - what is on the screen of a VGA: its geometry, and a picture of it.
  *
  * Datasheet: as in vga.c.
- * Present:   text of 8 and 9 dots with two fonts, cursor and underline; 16 colours planar; 4 colours
- *            interleaved and CGA row addressing; 256 colours; VBE depths 4, 8, 15, 16, 24 and 32;
- *            start address, pitch, split screen, double scan, preset row scan, dot panning.
- *            A picture has the dots and scan lines of the monitor: mode 13h is 640 by 400.
+ * Present:   text of 8 and 9 dots with two fonts, cursor and underline; 16 colours planar;
+ *            4 colours interleaved and CGA row addressing; 256 colours; VBE depths 4, 8, 15, 16,
+ *            24 and 32; start address, pitch, split screen, double scan, preset row scan, dot
+ *            panning. A picture has the dots and scan lines of the monitor: mode 13h is 640 by 400.
  * Absent:    blinking (text and cursor are drawn in the visible phase), cursor and display skew,
- *            overscan border, interlace, big-endian frame buffer, panning by less than 8 dots in the
- *            VBE 4-bit modes.
+ *            overscan border, interlace, big-endian frame buffer, panning by less than 8 dots in
+ *            the VBE 4-bit modes.
  */
 #include "hw/video/vga.h"
 

@@ -2,14 +2,16 @@
 /*
  * vkbd - back end of the Xen PV keyboard and pointer: the hand-shake.
  *
- * Protocol: xen/io/kbdif.h, xen/io/xenbus.h; the order of states as libxl's users expect it. A guest
- *           whose driver finds a back end that never answers waits up to 30 s at boot, hence this.
- * Present:  detection, connection, disconnection, reconnection (kexec), removal by the toolstack.
- * Absent:   events. There is no source of input yet, so the shared page is neither mapped nor
- *           written and the event channel is not bound. Multi-touch; raw pointers.
+ * Protocol: xen/io/kbdif.h, xen/io/xenbus.h; the order of states as libxl's users expect it. A
+ * guest whose driver finds a back end that never answers waits up to 30 s at boot, hence this.
+ * Present:  detection, connection with the shared page mapped and the event channel bound (where a
+ *           PV port was given), disconnection, reconnection (kexec), removal by the toolstack.
+ * Absent:   input events: there is no source of input yet. Multi-touch; raw pointers. Events of the
+ *           front end (the protocol defines none) are taken off the ring and ignored.
  *
- * Keys (S21): backend/vkbd/N/D is the toolstack's and ours. The front end's directory is the guest's:
- * only its state and the presence of its page and channel are looked at, as numbers.
+ * Keys (S21): backend/vkbd/N/D is the toolstack's and ours. The front end's directory is the
+ * guest's: only its state, page and channel are looked at, as numbers; a page or channel that
+ * cannot be had ends the attempt.
  */
 #include "hw/xen/vkbd.h"
 
@@ -18,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ioreq/pv.h"
 #include "toolstack/xenstore.h"
 
 enum {
@@ -35,6 +38,12 @@ enum xenbus_state {
     XENBUS_CLOSED,
 };
 
+/* The shared page begins with this; rings follow, which nothing uses yet (xen/io/kbdif.h). */
+struct vkbd_page {
+    uint32_t in_cons, in_prod;
+    uint32_t out_cons, out_prod;
+};
+
 struct vkbd_device {
     struct vkbd *v;
     bool used;
@@ -42,10 +51,14 @@ struct vkbd_device {
     char back[VKBD_PATH];      /* backend/vkbd/N/D */
     char front[VKBD_PATH + 8]; /* the front end's state node */
     struct xenstore_watch watch;
+    struct vkbd_page *page; /* the connection: NULL when there is none */
+    bool granted;           /* by grant; else by frame number */
+    struct pv_channel channel;
 };
 
 struct vkbd {
     struct xenstore *x;
+    struct pv *pv;
     char root[VKBD_PATH / 2]; /* backend/vkbd/N */
     struct xenstore_watch watch;
     struct vkbd_device devices[VKBD_DEVICES];
@@ -71,15 +84,77 @@ static void publish(struct vkbd_device *d, const char *name, uint32_t value)
         return;
 }
 
-/* Did the front end say where its page and its event channel are? */
-static bool front_ready(struct vkbd_device *d)
+/* The guest signals us: there is nothing that it could say. Its index is copied once. */
+static void front_event(void *opaque)
+{
+    struct vkbd_device *d = opaque;
+
+    if (d->page)
+        __atomic_store_n(&d->page->out_cons, __atomic_load_n(&d->page->out_prod, __ATOMIC_ACQUIRE),
+                         __ATOMIC_RELEASE);
+}
+
+/* Gives back what the connection holds; twice is once. */
+static void disconnect(struct vkbd_device *d)
+{
+    struct pv *pv = d->v->pv;
+
+    if (!d->page)
+        return;
+    pv->ops->unbind(pv, &d->channel);
+    if (d->granted)
+        pv->ops->unmap_grants(pv, d->page, 1);
+    else
+        pv->ops->unmap_frame(pv, d->page);
+    d->page = NULL;
+}
+
+/* 0, -EAGAIN if the front end has not said yet where its page and its event channel are, or why
+ * these cannot be had. */
+static int connect(struct vkbd_device *d)
 {
     char dir[sizeof d->front];
+    uint32_t port, grant, frame;
+    struct pv *pv = d->v->pv;
+    void *page;
+    int ret;
 
     snprintf(dir, sizeof dir, "%s", d->front);
     *strrchr(dir, '/') = '\0';
-    return key(d->v, dir, "event-channel", 0) &&
-           (key(d->v, dir, "page-gref", 0) || key(d->v, dir, "page-ref", 0));
+    port = key(d->v, dir, "event-channel", 0);
+    grant = key(d->v, dir, "page-gref", 0);
+    frame = key(d->v, dir, "page-ref", 0);
+    if (!port || (!grant && !frame))
+        return -EAGAIN;
+    if (!pv || d->page)
+        return 0;
+    d->granted = grant != 0;
+    ret = grant ? pv->ops->map_grants(pv, &grant, 1, &page) : pv->ops->map_frame(pv, frame, &page);
+    if (ret < 0)
+        return ret;
+    d->page = page;
+    d->channel = (struct pv_channel){ .event = front_event, .opaque = d };
+    ret = pv->ops->bind(pv, port, &d->channel);
+    if (ret < 0)
+        disconnect(d);
+    return ret;
+}
+
+static void close_down(struct vkbd_device *d)
+{
+    disconnect(d);
+    publish(d, "state", XENBUS_CLOSED);
+}
+
+/* From InitWait: a front end that names what we cannot map or bind is told to close. */
+static void try_connect(struct vkbd_device *d)
+{
+    int ret = connect(d);
+
+    if (ret == 0)
+        publish(d, "state", XENBUS_CONNECTED);
+    else if (ret != -EAGAIN)
+        publish(d, "state", XENBUS_CLOSING);
 }
 
 /* One look at both sides, at most one step of ours. Our own writes fire the watch again. */
@@ -101,24 +176,25 @@ static void step(struct vkbd_device *d)
         return;
     case XENBUS_INIT_WAIT:
         if (!online)
-            publish(d, "state", XENBUS_CLOSED);
-        else if ((front == XENBUS_INITIALISED || front == XENBUS_CONNECTED) && front_ready(d))
-            publish(d, "state", XENBUS_CONNECTED);
+            close_down(d);
+        else if (front == XENBUS_INITIALISED || front == XENBUS_CONNECTED)
+            try_connect(d);
         else if (front == XENBUS_CLOSING)
             publish(d, "state", XENBUS_CLOSING);
         return;
     case XENBUS_CONNECTED:
         if (gone)
-            publish(d, "state", XENBUS_CLOSED);
+            close_down(d);
         else if (!online || front == XENBUS_CLOSING)
             publish(d, "state", XENBUS_CLOSING);
         return;
     case XENBUS_CLOSING:
         /* From the toolstack or from us. A front end that never connected has nothing to close. */
         if (gone || front == XENBUS_INITIALISING || front == XENBUS_INIT_WAIT)
-            publish(d, "state", XENBUS_CLOSED);
+            close_down(d);
         return;
-    case XENBUS_CLOSED:
+    case XENBUS_CLOSED: /* by us, or by a toolstack that did not wait */
+        disconnect(d);
         if (online && front == XENBUS_INITIALISING)
             publish(d, "state", XENBUS_INIT_WAIT);
         return;
@@ -135,6 +211,7 @@ static void front_changed(void *opaque, const char *path)
 
 static void drop(struct vkbd_device *d)
 {
+    disconnect(d);
     xenstore_unwatch(d->v->x, &d->watch);
     d->used = false;
 }
@@ -159,7 +236,8 @@ static void add(struct vkbd *v, uint32_t devid)
     if (!d)
         return;
     *d = (struct vkbd_device){ .v = v, .devid = devid };
-    snprintf(d->back, sizeof d->back, "%s/%u", v->root, devid);
+    snprintf(path, sizeof path, "%s/%u", v->root, devid);
+    memcpy(d->back, path, sizeof d->back);
     n = snprintf(path, sizeof path, "%s/frontend", d->back);
     if (n >= (int)sizeof path || xenstore_read(v->x, path, front, sizeof front) <= 0)
         return; /* half-made or half-removed: its next change brings us back */
@@ -215,6 +293,11 @@ int vkbd_open(struct xenstore *x, unsigned domid, struct vkbd **out, struct erro
     }
     *out = v;
     return 0;
+}
+
+void vkbd_set_pv(struct vkbd *v, struct pv *pv)
+{
+    v->pv = pv;
 }
 
 void vkbd_close(struct vkbd *v)

@@ -8,12 +8,16 @@
 #include "hw/core/bits.h"
 #include "hw/core/error.h"
 
+struct pv;
 struct vkbd;
 struct xenstore;
 
 /* Serve all vkbd devices that the toolstack gives to this domain, now or later. The xenstore
  * connection is borrowed and must outlive it. 0 or -errno with a sentence. */
 MUST_CHECK int vkbd_open(struct xenstore *x, unsigned domid, struct vkbd **out, struct error *e);
+/* Where pages are mapped and channels bound from; right after vkbd_open(), outlives it. Without
+ * one only the hand-shake is done. */
+void vkbd_set_pv(struct vkbd *v, struct pv *pv);
 void vkbd_close(struct vkbd *v); /* NULL is nothing; xenstore keeps its last states */
 
 #endif

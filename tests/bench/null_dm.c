@@ -28,8 +28,16 @@
 #include "ioreq/mapcache.h"
 #include "ioreq/xen.h"
 
-enum { PORT_THERE = 0x560, PORT_END, PORT_COUNT = 0x564, PORT_STRING = 0x568, PORT_SUM = 0x56c,
-       PORT_BUFFERED = 0x570, PORT_HELD = 0x578, PORT_LAST = 0x57f };
+enum {
+    PORT_THERE = 0x560,
+    PORT_END,
+    PORT_COUNT = 0x564,
+    PORT_STRING = 0x568,
+    PORT_SUM = 0x56c,
+    PORT_BUFFERED = 0x570,
+    PORT_HELD = 0x578,
+    PORT_LAST = 0x57f
+};
 #define MEMORY_BASE 0xe0000000u
 #define MEMORY_SIZE 0x10000u
 #define VGA_BASE    0xa0000u

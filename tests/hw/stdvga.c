@@ -6,198 +6,28 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "display/display.h"
-#include "firmware/rom.h"
-#include "hw/video/vga.h"
-#include "tests/bench.h"
+#include "tests/hw/stdvga_bench.h"
 
 extern const struct device_ops stdvga_ops;
 
-enum { SLOT = 3, DEVFN = SLOT << 3, VRAM_GFN = 0x2000, VRAM_BYTES = 1 << 20, VRAM_PAGES = 256 };
-enum { WINDOW = 0xa0000, TEXT_WINDOW = 0xb8000, BAR0 = 0xf1000000, BAR2 = 0xf2000000,
-       ROM_BASE = 0xf3000000, ROM_BYTES = 0x9800 };
-
-static struct display screen;
 static uint8_t rom_image[ROM_BYTES];
 
 BENCH_SETUP
 {
     struct device_row row = {
-        .ops = &stdvga_ops, .base = { 0x3b4, 0x3c0, 0x1ce, WINDOW }, .devfn = DEVFN,
-        .host = { .display = &screen, .rom = rom_image, .rom_size = ROM_BYTES,
-                  .vram_gfn = VRAM_GFN, .vram_bytes = VRAM_BYTES },
+        .ops = &stdvga_ops,
+        .base = { 0x3b4, 0x3c0, 0x1ce, WINDOW },
+        .devfn = DEVFN,
+        .host = { .display = &screen,
+                  .rom = rom_image,
+                  .rom_size = ROM_BYTES,
+                  .vram_gfn = VRAM_GFN,
+                  .vram_bytes = VRAM_BYTES },
     };
 
     for (unsigned i = 0; i < ROM_BYTES; i++)
         rom_image[i] = (uint8_t)(i * 7 + (i >> 8));
     return bench_new(&row, 1);
-}
-
-/* ---- what a BIOS does ---- */
-
-struct mode {
-    uint8_t misc, sr[5], cr[25], gr[9], ar[21];
-};
-
-#define AR_TEXT   0, 1, 2, 3, 4, 5, 0x14, 7, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f
-#define AR_DIRECT 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-
-static const struct mode mode_03 = { /* 80x25 text, 720x400 */
-    0x67, { 3, 0, 3, 0, 2 },
-    { 0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0, 0x4f, 0x0d, 0x0e, 0, 0, 0, 0, 0x9c, 0x8e,
-      0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff },
-    { 0, 0, 0, 0, 0, 0x10, 0x0e, 0, 0xff }, { AR_TEXT, 0x0c, 0, 0x0f, 8, 0 } };
-static const struct mode mode_01 = { /* 40x25 text, 360x400 doubled */
-    0x67, { 3, 8, 3, 0, 2 },
-    { 0x2d, 0x27, 0x28, 0x90, 0x2b, 0xa0, 0xbf, 0x1f, 0, 0x4f, 0x0d, 0x0e, 0, 0, 0, 0, 0x9c, 0x8e,
-      0x8f, 0x14, 0x1f, 0x96, 0xb9, 0xa3, 0xff },
-    { 0, 0, 0, 0, 0, 0x10, 0x0e, 0, 0xff }, { AR_TEXT, 0x0c, 0, 0x0f, 8, 0 } };
-static const struct mode mode_07 = { /* 80x25 monochrome text */
-    0x66, { 3, 0, 3, 0, 2 },
-    { 0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0, 0x4f, 0x0d, 0x0e, 0, 0, 0, 0, 0x9c, 0x8e,
-      0x8f, 0x28, 0x0d, 0x96, 0xb9, 0xa3, 0xff },
-    { 0, 0, 0, 0, 0, 0x10, 0x0a, 0, 0xff }, { AR_DIRECT, 0x0e, 0, 0x0f, 8, 0 } };
-static const struct mode mode_04 = { /* 320x200, 4 colours */
-    0x63, { 3, 9, 3, 0, 2 },
-    { 0x2d, 0x27, 0x28, 0x90, 0x2b, 0x80, 0xbf, 0x1f, 0, 0xc1, 0, 0, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f,
-      0x14, 0, 0x96, 0xb9, 0xa2, 0xff },
-    { 0, 0, 0, 0, 0, 0x30, 0x0f, 0, 0xff }, { AR_DIRECT, 1, 0, 3, 0, 0 } };
-static const struct mode mode_06 = { /* 640x200, 2 colours */
-    0x63, { 3, 1, 1, 0, 6 },
-    { 0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0, 0xc1, 0, 0, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f,
-      0x28, 0, 0x96, 0xb9, 0xc2, 0xff },
-    { 0, 0, 0, 0, 0, 0, 0x0d, 0, 0xff }, { AR_DIRECT, 1, 0, 1, 0, 0 } };
-static const struct mode mode_0d = { /* 320x200, 16 colours */
-    0x63, { 3, 9, 0xf, 0, 6 },
-    { 0x2d, 0x27, 0x28, 0x90, 0x2b, 0x80, 0xbf, 0x1f, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f,
-      0x14, 0, 0x96, 0xb9, 0xe3, 0xff },
-    { 0, 0, 0, 0, 0, 0, 5, 0xf, 0xff }, { AR_DIRECT, 1, 0, 0x0f, 0, 0 } };
-static const struct mode mode_12 = { /* 640x480, 16 colours */
-    0xe3, { 3, 1, 0xf, 0, 6 },
-    { 0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0x0b, 0x3e, 0, 0x40, 0, 0, 0, 0, 0, 0, 0xea, 0x8c, 0xdf,
-      0x28, 0, 0xe7, 0x04, 0xe3, 0xff },
-    { 0, 0, 0, 0, 0, 0, 5, 0xf, 0xff }, { AR_TEXT, 1, 0, 0x0f, 0, 0 } };
-static const struct mode mode_13 = { /* 320x200, 256 colours */
-    0x63, { 3, 1, 0xf, 0, 0xe },
-    { 0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0, 0x41, 0, 0, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f,
-      0x28, 0x40, 0x96, 0xb9, 0xa3, 0xff },
-    { 0, 0, 0, 0, 0, 0x40, 5, 0xf, 0xff }, { AR_DIRECT, 0x41, 0, 0x0f, 0, 0 } };
-
-static void seq(struct bench *b, unsigned i, unsigned v)
-{
-    bench_outw(b, 0x3c4, v << 8 | i);
-}
-
-static void gfx(struct bench *b, unsigned i, unsigned v)
-{
-    bench_outw(b, 0x3ce, v << 8 | i);
-}
-
-static void crt(struct bench *b, unsigned i, unsigned v)
-{
-    bench_outw(b, bench_inb(b, 0x3cc) & 1 ? 0x3d4 : 0x3b4, v << 8 | i);
-}
-
-static void att(struct bench *b, unsigned i, unsigned v)
-{
-    bench_inb(b, 0x3da);
-    bench_inb(b, 0x3ba);
-    bench_outb(b, 0x3c0, i | 0x20);
-    bench_outb(b, 0x3c0, v);
-}
-
-/* The colour that DAC entry i gets here, as written and as shown. */
-static unsigned dac_part(unsigned i, unsigned part)
-{
-    return (i * (part + 1) + part * 11) & 63;
-}
-
-static uint32_t rgb(unsigned i)
-{
-    uint32_t c = 0;
-
-    for (unsigned part = 0; part < 3; part++)
-        c = c << 8 | (dac_part(i, part) << 2 | dac_part(i, part) >> 4);
-    return c;
-}
-
-static void set_mode(struct bench *b, const struct mode *m)
-{
-    bench_outb(b, 0x3c2, m->misc);
-    for (unsigned i = 0; i < 5; i++)
-        seq(b, i, m->sr[i]);
-    crt(b, 0x11, 0);
-    for (unsigned i = 0; i < 25; i++)
-        crt(b, i, m->cr[i]);
-    for (unsigned i = 0; i < 9; i++)
-        gfx(b, i, m->gr[i]);
-    for (unsigned i = 0; i < 21; i++)
-        att(b, i, m->ar[i]);
-    bench_outb(b, 0x3c6, 0xff);
-    bench_outb(b, 0x3c8, 0);
-    for (unsigned i = 0; i < 256; i++)
-        for (unsigned part = 0; part < 3; part++)
-            bench_outb(b, 0x3c9, dac_part(i, part));
-}
-
-static void vbe(struct bench *b, unsigned i, unsigned v)
-{
-    bench_outw(b, 0x1ce, i);
-    bench_outw(b, 0x1cf, v);
-}
-
-static unsigned vbe_get(struct bench *b, unsigned i)
-{
-    bench_outw(b, 0x1ce, i);
-    return bench_inw(b, 0x1cf);
-}
-
-static void vbe_mode(struct bench *b, unsigned x, unsigned y, unsigned bpp, unsigned flags)
-{
-    vbe(b, VBE_ENABLE, 0);
-    vbe(b, VBE_XRES, x);
-    vbe(b, VBE_YRES, y);
-    vbe(b, VBE_BPP, bpp);
-    vbe(b, VBE_ENABLE, VBE_ENABLE_ON | flags);
-}
-
-static void shot(struct surface *s)
-{
-    struct error e = { "" };
-
-    EXPECT_EQ(screen.draw(screen.opaque, s, &e), 0);
-}
-
-static uint32_t pixel(const struct surface *s, unsigned x, unsigned y)
-{
-    assert_true(x < s->width && y < s->height);
-    return s->pixels[(size_t)y * s->width + x];
-}
-
-/* rep movs between RAM and the window. */
-static void movs(struct bench *b, uint64_t window, uint64_t ram, unsigned size, unsigned n,
-                 bool to_ram)
-{
-    struct request r = { .type = REQ_COPY, .addr = window, .size = size, .count = n,
-                         .read = to_ram, .data_is_ptr = true, .data = ram };
-
-    bench_request(b, &r);
-}
-
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
-
-static void vram_get(struct bench *b, uint32_t at, void *to, size_t n)
-{
-    bench_ram_get(b, ((uint64_t)VRAM_GFN << 12) + at, to, n);
-}
-
-static void vram_put(struct bench *b, uint32_t at, const void *from, size_t n)
-{
-    bench_ram_put(b, ((uint64_t)VRAM_GFN << 12) + at, from, n);
 }
 
 /* ---- registers ---- */
@@ -228,10 +58,12 @@ TEST(stdvga, reset_values)
 
 TEST(stdvga, index_and_data_masks)
 {
-    static const struct { unsigned port, index, mask; } t[] = {
-        { 0x3c4, 0, 0x03 }, { 0x3c4, 1, 0x3d }, { 0x3c4, 2, 0x0f }, { 0x3c4, 3, 0x3f },
-        { 0x3c4, 4, 0x0e }, { 0x3c4, 5, 0 },    { 0x3ce, 0, 0x0f }, { 0x3ce, 3, 0x1f },
-        { 0x3ce, 4, 0x03 }, { 0x3ce, 5, 0x7b }, { 0x3ce, 6, 0x0f }, { 0x3ce, 8, 0xff },
+    static const struct {
+        unsigned port, index, mask;
+    } t[] = {
+        { 0x3c4, 0, 0x03 }, { 0x3c4, 1, 0x3d }, { 0x3c4, 2, 0x0f },    { 0x3c4, 3, 0x3f },
+        { 0x3c4, 4, 0x0e }, { 0x3c4, 5, 0 },    { 0x3ce, 0, 0x0f },    { 0x3ce, 3, 0x1f },
+        { 0x3ce, 4, 0x03 }, { 0x3ce, 5, 0x7b }, { 0x3ce, 6, 0x0f },    { 0x3ce, 8, 0xff },
         { 0x3ce, 9, 0 },    { 0x3d4, 0, 0xff }, { 0x3d4, 0x18, 0xff }, { 0x3d4, 0x19, 0 },
         { 0x3d4, 0xff, 0 },
     };
@@ -243,6 +75,16 @@ TEST(stdvga, index_and_data_masks)
         bench_outw(b, t[i].port, t[i].index);
         EXPECT_EQ(bench_inb(b, t[i].port + 1), 0);
     }
+}
+
+TEST(stdvga, index_registers_have_as_many_bits_as_the_chip)
+{
+    gfx(b, 8, 0x5a);
+    bench_outb(b, 0x3ce, 0x18); /* GRUB saves registers past the last one and puts them back */
+    EXPECT_EQ(bench_inb(b, 0x3cf), 0x5a);
+    EXPECT_EQ(bench_inb(b, 0x3ce), 8);
+    bench_outb(b, 0x3c4, 0x0c);
+    EXPECT_EQ(bench_inb(b, 0x3c4), 4);
 }
 
 TEST(stdvga, crtc_protection_leaves_line_compare_bit)
@@ -342,6 +184,9 @@ static const uint8_t glyph_h[16] = { 0, 0, 0xc3, 0xc3, 0xc3, 0xff, 0xff, 0xc3, 0
 static const uint8_t glyph_i[16] = { 0, 0, 0x18, 0x18, 0, 0x78, 0x18, 0x18, 0x18, 0x7e, 0, 0 };
 static const uint8_t glyph_bar[16] = { 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+static const uint8_t glyph_block[16] = { 255, 255, 255, 255, 255, 255, 255, 255,
+                                         255, 255, 255, 255, 255, 255, 255, 255 };
+
 /* As the VGA BIOS loads a font: plane 2 at a0000, sequential, then back. */
 static void load_glyph(struct bench *b, unsigned font_offset, unsigned code, const uint8_t *rows)
 {
@@ -359,8 +204,9 @@ static void load_glyph(struct bench *b, unsigned font_offset, unsigned code, con
 
 static void text_screen(struct bench *b)
 {
-    struct request blank = { .type = REQ_COPY, .addr = TEXT_WINDOW, .size = 2, .count = 2048,
-                             .data = 0x0720 };
+    struct request blank = {
+        .type = REQ_COPY, .addr = TEXT_WINDOW, .size = 2, .count = 2048, .data = 0x0720
+    };
 
     set_mode(b, &mode_03);
     load_glyph(b, 0, 'H', glyph_h);
@@ -399,6 +245,7 @@ TEST(stdvga, text_hi)
     put(b, 0, 0, 'H', 0x1e);
     put(b, 1, 0, 'i', 0x4f);
     put(b, 79, 24, 'H', 0x07);
+    put(b, 2, 0, 'H', 0x9e); /* blinking, not bright blue */
     EXPECT_EQ(bench_read(b, TEXT_WINDOW, 4), 0x4f691e48);
     shot(&s);
     EXPECT_EQ(s.width, 720);
@@ -406,6 +253,7 @@ TEST(stdvga, text_hi)
     expect_glyph(&s, 0, 0, glyph_h, 0xe, 1);
     expect_glyph(&s, 1, 0, glyph_i, 0xf, 4);
     expect_glyph(&s, 79, 24, glyph_h, 7, 0);
+    expect_glyph(&s, 2, 0, glyph_h, 0xe, 1);
     EXPECT_EQ(pixel(&s, 8, 2), text_colour(1)); /* the ninth dot is background */
     EXPECT_EQ(pixel(&s, 300, 200), text_colour(0));
     surface_free(&s);
@@ -516,7 +364,11 @@ TEST(stdvga, start_address_split_screen_and_panning)
     crt(b, 0x18, 99);  /* split after line 99 */
     crt(b, 7, 0x0f);
     crt(b, 9, 0x0f);
+    load_glyph(b, 0, 0xdb, glyph_block);
+    put(b, 0, 8, 0xdb, 0x07); /* lines 96 to 111, if they were not split */
     shot(&s);
+    EXPECT_EQ(pixel(&s, 0, 99), text_colour(7));
+    EXPECT_EQ(pixel(&s, 0, 100), text_colour(0));
     expect_glyph(&s, 0, 0, glyph_i, 7, 0);
     for (unsigned y = 0; y < 16; y++)
         EXPECT_EQ(pixel(&s, 0, 100 + y), text_colour(glyph_h[y] & 0x80 ? 7 : 0));
@@ -573,15 +425,17 @@ static void model_write(struct model *m, unsigned at, uint8_t byte)
             bool through = m->mask >> bit & 1;
 
             if (m->mode == 0)
-                data = m->enable >> p & 1 ? m->set >> p & 1u : data;
+                data = m->enable >> p & 1 ? (unsigned)m->set >> p & 1u : data;
             else if (m->mode == 2)
                 data = byte >> p & 1;
             else if (m->mode == 3) {
                 through = through && data;
                 data = m->set >> p & 1;
             }
-            x = m->function == 1 ? data & latch : m->function == 2 ? data | latch
-                : m->function == 3 ? data ^ latch : data;
+            x = m->function == 1   ? data & latch
+                : m->function == 2 ? data | latch
+                : m->function == 3 ? data ^ latch
+                                   : data;
             if (m->mode == 1 || !through)
                 x = latch;
             out = (uint8_t)(out | x << bit);
@@ -685,7 +539,7 @@ TEST(stdvga, planes_match_the_model)
             unsigned at = y * 80 + x / 8, dot = 0;
 
             for (unsigned p = 0; p < 4; p++)
-                dot |= (m->plane[p][at] >> (7 - x % 8) & 1u) << p;
+                dot |= ((unsigned)m->plane[p][at] >> (7 - x % 8) & 1u) << p;
             if (pixel(&s, x, y) != text_colour(dot))
                 fail_msg("dot %u,%u", x, y);
         }
@@ -707,8 +561,9 @@ TEST(stdvga, latch_survives_save_and_load)
 
 TEST(stdvga, memory_maps_decode_their_part_only)
 {
-    static const struct { uint32_t first, size; } map[4] = {
-        { 0, 0x20000 }, { 0, 0x10000 }, { 0x10000, 0x8000 }, { 0x18000, 0x8000 } };
+    static const struct {
+        uint32_t first, size;
+    } map[4] = { { 0, 0x20000 }, { 0, 0x10000 }, { 0x10000, 0x8000 }, { 0x18000, 0x8000 } };
 
     set_mode(b, &mode_12);
     for (unsigned i = 0; i < 4; i++) {
@@ -783,8 +638,8 @@ TEST(stdvga, cga_modes_interleave_lines)
     struct surface s;
 
     set_mode(b, &mode_04);
-    bench_write(b, TEXT_WINDOW, 1, 0x1b);              /* line 0: colours 0 1 2 3 */
-    bench_write(b, TEXT_WINDOW + 1, 1, 0xe4);          /* 3 2 1 0 */
+    bench_write(b, TEXT_WINDOW, 1, 0x1b);               /* line 0: colours 0 1 2 3 */
+    bench_write(b, TEXT_WINDOW + 1, 1, 0xe4);           /* 3 2 1 0 */
     bench_write(b, TEXT_WINDOW + 0x2000 + 80, 1, 0xc0); /* line 3 */
     shot(&s);
     EXPECT_EQ(s.width, 640);
@@ -943,6 +798,8 @@ TEST(stdvga, vbe_virtual_screen_and_banks)
         EXPECT_EQ(pixel(&s, x, 22), 0);
     surface_free(&s);
     vbe(b, VBE_X_OFFSET, 80);
+    vbe(b, VBE_ENABLE,
+        VBE_ENABLE_ON | VBE_ENABLE_LFB); /* on already: nothing is cleared or reset */
     shot(&s);
     EXPECT_EQ(pixel(&s, 356 - 80, 122 - 100), 0xabcdef);
     surface_free(&s);
@@ -1060,6 +917,25 @@ TEST(stdvga, vram_bar_over_its_own_parking_place_stays)
     EXPECT_EQ(bench_read(b, WINDOW + 4, 4), 0x11223344);
 }
 
+TEST(stdvga, vram_bar_that_overlaps_an_unaligned_parking_place)
+{
+    struct device_row row = b->rows[0];
+    struct bench *o;
+
+    row.host.vram_gfn = 0x2080;
+    o = bench_new(&row, 1);
+    set_mode(o, &mode_13);
+    bench_write(o, WINDOW + 4, 4, 0x11223344);
+    bench_cfg_write(o, DEVFN, 4, 2, 2);
+    bench_cfg_write(o, DEVFN, 0x10, 4, 0x2100 << 12);
+    expect_vram_at(o, UINT64_C(0x2080) << 12);
+    EXPECT_EQ(bench_read(o, WINDOW + 4, 4), 0x11223344);
+    bench_save_and_load(o);
+    bench_cfg_write(o, DEVFN, 0x10, 4, BAR0);
+    expect_vram_at(o, BAR0);
+    bench_free(o);
+}
+
 TEST(stdvga, failed_move_costs_the_screen_only)
 {
     struct error e = { "" };
@@ -1158,6 +1034,22 @@ TEST(stdvga, xsa179_bank_checked_at_access)
                 bench_write(b, WINDOW + 0xffff, 2, 0);
             }
     guard_check(b);
+}
+
+/* A sum of bank and offset that wraps round is not address 0. */
+TEST(stdvga, xsa179_bank_does_not_wrap)
+{
+    uint8_t byte = 0x11;
+
+    set_mode(b, &mode_12);
+    vbe_mode(b, 64, 64, 8, 0);
+    vram_put(b, 0, &byte, 1);
+    gfx(b, 6, 1);
+    vbe(b, VBE_BANK, 0xffff);
+    EXPECT_EQ(bench_read(b, WINDOW + 0x10000, 1), 0xff);
+    bench_write(b, WINDOW + 0x10000, 1, 0x22);
+    vram_get(b, 0, &byte, 1);
+    EXPECT_EQ(byte, 0x11);
 }
 
 /* CVE-2016-3712: a VBE mode, then the plain VGA's registers; and one bank past what was checked. */
@@ -1344,8 +1236,12 @@ TEST(stdvga, buffered_writes_arrive_in_order)
 {
     set_mode(b, &mode_12);
     for (unsigned i = 0; i < 64; i++) {
-        struct request r = { .type = REQ_COPY, .addr = WINDOW + i, .size = i % 2 ? 1 : 8,
-                             .count = 1, .data = i, .vcpu = REQUEST_BUFFERED };
+        struct request r = { .type = REQ_COPY,
+                             .addr = WINDOW + i,
+                             .size = i % 2 ? 1 : 8,
+                             .count = 1,
+                             .data = i,
+                             .vcpu = REQUEST_BUFFERED };
 
         EXPECT_EQ(sim_buffered(b->hv, &r), 0);
     }

@@ -12,15 +12,15 @@ Absent: more than one outer machine on one build directory at a time (a lock mak
 one wait).
 """
 
+import ctypes
 import fcntl
 import hashlib
 import json
 import os
-import selectors
 import shutil
+import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -49,6 +49,14 @@ BOOT_LIMIT = 300  # seconds from power on to the agent's first word
 
 class LabError(Exception):
     """Something that ends the whole run, told to the user in one sentence."""
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """In the child before exec: whatever ends this program ends the outer machine too."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def read_text(path, default=""):
@@ -235,7 +243,8 @@ class Machine:
         with open(os.path.join(self.log, "outer-qemu.log"), "ab") as log:
             self.process = subprocess.Popen(
                 arguments, stdin=None if self.interactive else subprocess.DEVNULL,
-                stdout=None if self.interactive else log, stderr=log)
+                stdout=None if self.interactive else log, stderr=log,
+                preexec_fn=die_with_parent)
         self.qmp = self._connect("qmp")
         self.control = self._connect("control")
         self.output = self._connect("output")
@@ -337,6 +346,3 @@ class Machine:
     def wait_end(self):
         self.process.wait()
 
-
-def note(text):
-    print(text, file=sys.stderr, flush=True)

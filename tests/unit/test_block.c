@@ -348,11 +348,14 @@ static const struct way {
     struct raw_tuning tuning;
     bool direct;
 } ways[] = {
-    { "as in production", { .lock_wait_ms = 0, .depth = 32, .idle_ms = 50 }, false },
-    { "ring", { .depth = 4, .idle_ms = 50, .no_inline = true }, false },
-    { "threads", { .depth = 4, .idle_ms = 50, .no_inline = true, .no_ring = true }, false },
-    { "direct, ring", { .depth = 32, .idle_ms = 50 }, true },
-    { "direct, threads", { .depth = 32, .idle_ms = 50, .no_ring = true }, true },
+    { "as in production", { .lock_wait_ms = 0, .depth = 32, .threads = 4, .idle_ms = 50 }, false },
+    { "ring", { .depth = 4, .threads = 4, .idle_ms = 50, .no_inline = true }, false },
+    { "threads",
+      { .depth = 4, .threads = 4, .idle_ms = 50, .no_inline = true, .no_ring = true },
+      false },
+    { "direct, ring", { .depth = 32, .threads = 4, .idle_ms = 50 }, true },
+    { "direct, threads", { .depth = 32, .threads = 4, .idle_ms = 50, .no_ring = true }, true },
+    { "no thread to be had", { .depth = 2, .no_inline = true, .no_ring = true }, false },
 };
 #define EACH_WAY(w) for (const struct way *w = ways; w < ways + ARRAY_SIZE(ways); w++)
 
@@ -614,6 +617,7 @@ static void gate_executing(void *opaque, const struct block_req *r)
 static struct block *open_gated(struct fixture *f, struct gate *g, unsigned depth)
 {
     struct raw_tuning t = { .depth = depth,
+                            .threads = 4,
                             .idle_ms = 50,
                             .no_inline = true,
                             .no_ring = true,

@@ -28,16 +28,34 @@
 #define TAIL "-machine", "xenfv,suppress-vmdesc=on", "-m", "1008"
 
 static const char *const plain[] = {
-    HEAD, "-vnc", "none", "-display", "none", "-serial", "pty", "-device", "VGA,vgamem_mb=16",
-    "-boot", "order=cda", "-smp", "2,maxcpus=4", "-net", "none", TAIL, "-drive",
-    "file=/srv/web.img,if=ide,index=0,media=disk,format=raw,cache=writeback", "-drive",
-    "if=none,readonly=on,id=ide-5632,file=/srv/debian.iso,format=raw", "-device",
-    "ide-cd,id=ide-5632,drive=ide-5632,bus=ide.1,unit=0", NULL
+    HEAD,
+    "-vnc",
+    "none",
+    "-display",
+    "none",
+    "-serial",
+    "pty",
+    "-device",
+    "VGA,vgamem_mb=16",
+    "-boot",
+    "order=cda",
+    "-smp",
+    "2,maxcpus=4",
+    "-net",
+    "none",
+    TAIL,
+    "-drive",
+    "file=/srv/web.img,if=ide,index=0,media=disk,format=raw,cache=writeback",
+    "-drive",
+    "if=none,readonly=on,id=ide-5632,file=/srv/debian.iso,format=raw",
+    "-device",
+    "ide-cd,id=ide-5632,drive=ide-5632,bus=ide.1,unit=0",
+    NULL
 };
 
 static int parse(struct config *c, const char *const *args, struct error *e)
 {
-    char *argv[MAX_ARGS] = { (char *)(uintptr_t)"hvmdm" };
+    char *argv[MAX_ARGS] = { (char *)(uintptr_t) "hvmdm" };
     int argc = 1;
 
     for (; args[argc - 1]; argc++) {
@@ -127,12 +145,31 @@ static void plain_hvm(void **state)
 static void no_platform_device_hole_empty_cd(void **state)
 {
     static const char *const args[] = {
-        HEAD, "--vnc", "127.0.0.1:0,to=99", "-display", "none", "-k", "de", "-no-acpi", "-smp", "1",
-        "-boot", "order=dc", "-machine",
-        "pc,accel=xen,suppress-vmdesc=on,max-ram-below-4g=2147483648", "-m", "4080", "-drive",
-        "if=none,readonly=on,id=ide-832", "-device",
-        "ide-cd,id=ide-832,drive=ide-832,bus=ide.0,unit=1", "-log-level", "debug", "--trace",
-        "ide*,piix3", NULL
+        HEAD,
+        "--vnc",
+        "127.0.0.1:0,to=99",
+        "-display",
+        "none",
+        "-k",
+        "de",
+        "-no-acpi",
+        "-smp",
+        "1",
+        "-boot",
+        "order=dc",
+        "-machine",
+        "pc,accel=xen,suppress-vmdesc=on,max-ram-below-4g=2147483648",
+        "-m",
+        "4080",
+        "-drive",
+        "if=none,readonly=on,id=ide-832",
+        "-device",
+        "ide-cd,id=ide-832,drive=ide-832,bus=ide.0,unit=1",
+        "-log-level",
+        "debug",
+        "--trace",
+        "ide*,piix3",
+        NULL
     };
     struct error e = { "" };
     struct config c;
@@ -202,8 +239,10 @@ static void paths_with_commas(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const char *const args[] = { HEAD, TAIL, "-drive", rows[i].drive,
-                                     rows[i].device ? "-device" : NULL, rows[i].device, NULL };
+        const char *const args[] = {
+            HEAD,           TAIL, "-drive", rows[i].drive, rows[i].device ? "-device" : NULL,
+            rows[i].device, NULL
+        };
         struct error e = { "" };
         struct config c;
 
@@ -220,8 +259,10 @@ static void paths_with_commas(void **state)
 static void socket_path_with_comma(void **state)
 {
     static const char *const args[] = {
-        "-xen-domid", "3", "-chardev", "socket,id=q,path=/tmp/a,server=b,server=on,wait=off",
-        "-mon", "chardev=q,mode=control", TAIL, NULL
+        "-xen-domid", "3",
+        "-chardev",   "socket,id=q,path=/tmp/a,server=b,server=on,wait=off",
+        "-mon",       "chardev=q,mode=control",
+        TAIL,         NULL
     };
     struct config c;
 
@@ -234,9 +275,12 @@ static void socket_path_with_comma(void **state)
 static void probe_run(void **state)
 {
     static const char *const args[] = {
-        "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none,accel=xen",
-        "-chardev", "socket,id=libxl-cmd,fd=19,server=on,wait=off", "-mon",
-        "chardev=libxl-cmd,mode=control", NULL
+        "-S",          "-no-user-config",
+        "-nodefaults", "-nographic",
+        "-machine",    "none,accel=xen",
+        "-chardev",    "socket,id=libxl-cmd,fd=19,server=on,wait=off",
+        "-mon",        "chardev=libxl-cmd,mode=control",
+        NULL
     };
     struct error e = { "" };
     struct config c;
@@ -254,15 +298,32 @@ static void probe_run(void **state)
 
 static void restricted(void **state)
 {
-    static const char *const args[] = {
-        "-xen-domid", "7", "-no-shutdown", "-chardev",
-        "socket,id=libxl-cmd,fd=21,server=on,wait=off", "-S", "-mon",
-        "chardev=libxl-cmd,mode=control", "-nodefaults", "-no-user-config", "-name", "web", "-vnc",
-        "none", "-display", "none", "-xen-domid-restrict", "-chroot", "/var/run/xen/qemu-root-7",
-        "-runas", "65543:65543", TAIL, NULL
-    };
-    static const char *const newer[] = { HEAD, "-xen-domid-restrict", "-run-with",
-                                         "chroot=/r,user=1:2", TAIL, NULL };
+    static const char *const args[] = { "-xen-domid",
+                                        "7",
+                                        "-no-shutdown",
+                                        "-chardev",
+                                        "socket,id=libxl-cmd,fd=21,server=on,wait=off",
+                                        "-S",
+                                        "-mon",
+                                        "chardev=libxl-cmd,mode=control",
+                                        "-nodefaults",
+                                        "-no-user-config",
+                                        "-name",
+                                        "web",
+                                        "-vnc",
+                                        "none",
+                                        "-display",
+                                        "none",
+                                        "-xen-domid-restrict",
+                                        "-chroot",
+                                        "/var/run/xen/qemu-root-7",
+                                        "-runas",
+                                        "65543:65543",
+                                        TAIL,
+                                        NULL };
+    static const char *const newer[] = { HEAD,        "-xen-domid-restrict",
+                                         "-run-with", "chroot=/r,user=1:2",
+                                         TAIL,        NULL };
     struct config c;
 
     (void)state;
@@ -281,14 +342,13 @@ static void restricted(void **state)
 
 static void pv_attach(void **state)
 {
-    static const char *const created[] = {
-        HEAD, "-xen-attach", "-vnc", "none", "-display", "none", "-nographic", "-machine", "xenpv",
-        "-m", "513", NULL
-    };
-    static const char *const devd[] = {
-        "-xen-domid", "4", "-xen-attach", "-name", "domain-4", "-nographic", "-M", "xenpv",
-        "-monitor", "/dev/null", "-serial", "/dev/null", "-parallel", "/dev/null", NULL
-    };
+    static const char *const created[] = { HEAD,       "-xen-attach", "-vnc",       "none",
+                                           "-display", "none",        "-nographic", "-machine",
+                                           "xenpv",    "-m",          "513",        NULL };
+    static const char *const devd[] = { "-xen-domid", "4",          "-xen-attach", "-name",
+                                        "domain-4",   "-nographic", "-M",          "xenpv",
+                                        "-monitor",   "/dev/null",  "-serial",     "/dev/null",
+                                        "-parallel",  "/dev/null",  NULL };
     struct config c;
 
     (void)state;
@@ -302,9 +362,19 @@ static void pv_attach(void **state)
 static void migrate_in(void **state)
 {
     static const char *const args[] = {
-        HEAD, "-vnc", "none", "-smp", "2,maxcpus=4", "-device", "VGA,vgamem_mb=16", "-incoming",
-        "fd:13", TAIL, "-drive",
-        "file=/dev/vg/web,if=ide,index=0,media=disk,format=raw,cache=writeback", NULL
+        HEAD,
+        "-vnc",
+        "none",
+        "-smp",
+        "2,maxcpus=4",
+        "-device",
+        "VGA,vgamem_mb=16",
+        "-incoming",
+        "fd:13",
+        TAIL,
+        "-drive",
+        "file=/dev/vg/web,if=ide,index=0,media=disk,format=raw,cache=writeback",
+        NULL
     };
     struct config c;
 
@@ -318,12 +388,22 @@ static void migrate_in(void **state)
 static void emulated_network(void **state)
 {
     static const char *const libxl[] = {
-        HEAD, "-device", "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:01:02:03", "-netdev",
-        "type=tap,id=net0,ifname=vif7.0-emu,br=xenbr0,script=no,downscript=no", TAIL, NULL
+        HEAD,
+        "-device",
+        "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:01:02:03",
+        "-netdev",
+        "type=tap,id=net0,ifname=vif7.0-emu,br=xenbr0,script=no,downscript=no",
+        TAIL,
+        NULL
     };
     static const char *const brief[] = {
-        HEAD, "-device", "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:01:02:03", "-netdev",
-        "tap,id=net0,ifname=vif7.0-emu,br=xenbr0,script=no,downscript=no", TAIL, NULL
+        HEAD,
+        "-device",
+        "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:01:02:03",
+        "-netdev",
+        "tap,id=net0,ifname=vif7.0-emu,br=xenbr0,script=no,downscript=no",
+        TAIL,
+        NULL
     };
     struct config c;
 
@@ -351,42 +431,51 @@ static void refusals(void **state)
         { { "-device", "cirrus-vga,vgamem_mb=8" }, "Cirrus", "vga=\"stdvga\"" },
         { { "-device", "qxl-vga,vram_size_mb=64,ram_size_mb=64" }, "QXL", "vga=\"stdvga\"" },
         { { "-device", "lsi53c895a" }, "SCSI", "hda to hdd" },
-        { { "-drive",
-            "file=/a,b,id=scsi0-hd0,format=raw,if=none,readonly=off,cache=writeback", "-device",
-            "scsi-hd,drive=scsi0-hd0,scsi-id=0" },
-          "SCSI", "hda to hdd" },
+        { { "-drive", "file=/a,b,id=scsi0-hd0,format=raw,if=none,readonly=off,cache=writeback",
+            "-device", "scsi-hd,drive=scsi0-hd0,scsi-id=0" },
+          "SCSI",
+          "hda to hdd" },
         { { "-device", "ahci,id=ahci0" }, "AHCI", "hdtype=" },
         { { "-drive", "file=/a,if=none,id=ahcidisk-0,format=raw,cache=writeback", "-device",
             "ide-hd,bus=ahci0.0,unit=0,drive=ahcidisk-0" },
-          "AHCI", "hdtype=" },
+          "AHCI",
+          "hdtype=" },
         { { "-usb" }, "USB", "usb=" },
         { { "-usb", "-usbdevice", "tablet" }, "USB", "usbdevice=" },
         { { "-device", "piix3-usb-uhci,id=usb" }, "USB", "usbversion=" },
         { { "-device", "nec-usb-xhci,id=usb" }, "USB", "usbversion=" },
-        { { "-device", "ich9-usb-uhci1,masterbus=usb.0,firstport=0,addr=0x1d.0x0,multifunction=on" },
-          "USB", "usbversion=" },
+        { { "-device",
+            "ich9-usb-uhci1,masterbus=usb.0,firstport=0,addr=0x1d.0x0,multifunction=on" },
+          "USB",
+          "usbversion=" },
         { { "-device", "intel-hda", "-device", "hda-duplex" }, "intel-hda", "soundhw=" },
         { { "-device", "sb16" }, "sb16", "soundhw=" },
         { { "-spice", "port=6000,addr=0.0.0.0,disable-ticketing=on" }, "SPICE", "spice=0" },
         { { "-chardev", "spicevmc,id=vdagent,name=vdagent" }, "SPICE", "spice=0" },
         { { "-display", "sdl" }, "SDL", "sdl=0" },
-        { { "-kernel", "/boot/vmlinuz", "-append", "root=/dev/xvda ro" }, "/boot/vmlinuz",
+        { { "-kernel", "/boot/vmlinuz", "-append", "root=/dev/xvda ro" },
+          "/boot/vmlinuz",
           "kernel=" },
         { { "-runas", "nobody" }, "nobody", "device_model_user=" },
         { { "-object", "filter-mirror,id=m0,netdev=net0,queue=tx" }, "COLO", "COLO" },
         { { "-device", "xen-pvdevice,device-id=0xc000" }, "PV device", "vendor_device=" },
         { { "-chardev", "pty,id=libxl-channel0" }, "channel", "channel=" },
-        { { "-chardev", "socket,id=libxl-channel1,path=/a,b,server=on,wait=off" }, "channel",
+        { { "-chardev", "socket,id=libxl-channel1,path=/a,b,server=on,wait=off" },
+          "channel",
           "channel=" },
         { { "-vnc", "127.0.0.1:0,password=on,to=99" }, "password", "vncpasswd=" },
-        { { "-drive", "file=/a,if=ide,index=1,media=disk,format=qcow2,cache=writeback" }, "qcow2",
+        { { "-drive", "file=/a,if=ide,index=1,media=disk,format=qcow2,cache=writeback" },
+          "qcow2",
           "format=raw" },
-        { { "-drive", "file=/a,if=ide,index=1,media=disk,format=vpc,cache=writeback" }, "vpc",
+        { { "-drive", "file=/a,if=ide,index=1,media=disk,format=vpc,cache=writeback" },
+          "vpc",
           "format=raw" },
         { { "-drive",
             "file=nbd+unix:///?socket=/run/b,if=ide,index=1,media=disk,format=raw,cache=writeback" },
-          "NBD", "raw file" },
-        { { "-machine", "xenfv,suppress-vmdesc=on,igd-passthru=on" }, "pass-through",
+          "NBD",
+          "raw file" },
+        { { "-machine", "xenfv,suppress-vmdesc=on,igd-passthru=on" },
+          "pass-through",
           "gfx_passthru=" },
     };
 
@@ -406,8 +495,15 @@ static void refusals(void **state)
 static void refusals_come_together(void **state)
 {
     static const char *const args[] = {
-        HEAD, "-device", "cirrus-vga,vgamem_mb=8", "-device", "e1000,id=nic0,netdev=net0,mac=x",
-        "-netdev", "tap,id=net0,ifname=vif7.0-emu,br=b,script=no,downscript=no", TAIL, NULL
+        HEAD,
+        "-device",
+        "cirrus-vga,vgamem_mb=8",
+        "-device",
+        "e1000,id=nic0,netdev=net0,mac=x",
+        "-netdev",
+        "tap,id=net0,ifname=vif7.0-emu,br=b,script=no,downscript=no",
+        TAIL,
+        NULL
     };
 
     (void)state;
@@ -417,8 +513,10 @@ static void refusals_come_together(void **state)
 static void disk_values(void **state)
 {
     static const char *const args[] = {
-        HEAD, TAIL, "-drive", "file=/a,b,id=scsi0-hd3,format=raw,if=none,readonly=on,cache=none",
-        "-device", "scsi-hd,drive=scsi0-hd3,scsi-id=3", NULL
+        HEAD,      TAIL,
+        "-drive",  "file=/a,b,id=scsi0-hd3,format=raw,if=none,readonly=on,cache=none",
+        "-device", "scsi-hd,drive=scsi0-hd3,scsi-id=3",
+        NULL
     };
     struct config c;
 
@@ -488,8 +586,9 @@ static void mistakes(void **state)
     static const char *const no_machine[] = { "-xen-domid", "3", "-m", "100", NULL };
     static const char *const no_domid[] = { TAIL, NULL };
     static const char *const no_memory[] = { "-xen-domid", "3", "-machine", "xenfv", NULL };
-    static const char *const five[] = { HEAD, TAIL, "-serial", "pty", "-serial", "pty", "-serial",
-                                        "pty", "-serial", "pty", "-serial", "pty", NULL };
+    static const char *const five[] = { HEAD,      TAIL,      "-serial", "pty",     "-serial",
+                                        "pty",     "-serial", "pty",     "-serial", "pty",
+                                        "-serial", "pty",     NULL };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -535,8 +634,8 @@ static void actions(void **state)
         const char *arg;
         enum config_action action;
     } rows[] = {
-        { "--help", CONFIG_SHOW_HELP },       { "-h", CONFIG_SHOW_HELP },
-        { "-help", CONFIG_SHOW_HELP },        { "--version", CONFIG_SHOW_VERSION },
+        { "--help", CONFIG_SHOW_HELP },      { "-h", CONFIG_SHOW_HELP },
+        { "-help", CONFIG_SHOW_HELP },       { "--version", CONFIG_SHOW_VERSION },
         { "-version", CONFIG_SHOW_VERSION },
     };
     struct error e;
@@ -566,8 +665,8 @@ static char *printed(int (*print)(FILE *to), const struct config *c)
 
 static void shows_itself(void **state)
 {
-    static const char *const show[] = { "--print-config", HEAD, "-device", "cirrus-vga", TAIL,
-                                        "-name", "\xff\xfe", NULL };
+    static const char *const show[] = { "--print-config", HEAD,       "-device", "cirrus-vga", TAIL,
+                                        "-name",          "\xff\xfe", NULL };
     struct config c;
     json_error_t why;
     json_t *j;
@@ -598,9 +697,9 @@ static void shows_itself(void **state)
     j = json_loads(text, 0, &why);
     assert_non_null(j);
     assert_null(json_object_get(j, "refused"));
-    assert_string_equal(json_string_value(json_object_get(
-                            json_array_get(json_object_get(j, "disks"), 0), "path")),
-                        "/srv/web.img");
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(j, "disks"), 0), "path")),
+        "/srv/web.img");
     json_decref(j);
     free(text);
     config_free(&c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The cache of guest mappings (ioreq/mapcache.c) on the simulator: references, invalidation while in
- * use, frames that come and go, a full cache, and a random run against a plain array.
+ * The cache of guest mappings (ioreq/mapcache.c) on the simulator: references, invalidation while
+ * in use, frames that come and go, a full cache, and a random run against a plain array.
  */
 #include <setjmp.h>
 #include <stdarg.h>

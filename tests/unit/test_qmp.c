@@ -70,8 +70,12 @@ static bool fake_block(void *vm, unsigned i, struct vm_block *out)
 {
     (void)vm;
     *out = i ? (struct vm_block){ .id = "ide-5632", .removable = true }
-             : (struct vm_block){ .id = "ide0-hd0", .file = "/srv/\xff.img", .format = "raw",
-                                  .rd_bytes = 512, .rd_operations = 1, .wr_bytes = 1024,
+             : (struct vm_block){ .id = "ide0-hd0",
+                                  .file = "/srv/\xff.img",
+                                  .format = "raw",
+                                  .rd_bytes = 512,
+                                  .rd_operations = 1,
+                                  .wr_bytes = 1024,
                                   .wr_operations = 2 };
     return i < 2;
 }
@@ -157,10 +161,21 @@ static void fake_quit(void *vm)
 }
 
 static const struct vm_ops fake_ops = {
-    .status = fake_status, .cont = fake_cont, .stop = fake_stop, .chardev = fake_chardev,
-    .block = fake_block, .pci = fake_pci, .eject = fake_eject, .change_medium = fake_change,
-    .max_vcpus = fake_max_vcpus, .vcpu_plugged = fake_vcpu_plugged, .plug_vcpu = fake_plug,
-    .dirty_log = fake_dirty_log, .save = fake_save, .wakeup = fake_wakeup, .quit = fake_quit,
+    .status = fake_status,
+    .cont = fake_cont,
+    .stop = fake_stop,
+    .chardev = fake_chardev,
+    .block = fake_block,
+    .pci = fake_pci,
+    .eject = fake_eject,
+    .change_medium = fake_change,
+    .max_vcpus = fake_max_vcpus,
+    .vcpu_plugged = fake_vcpu_plugged,
+    .plug_vcpu = fake_plug,
+    .dirty_log = fake_dirty_log,
+    .save = fake_save,
+    .wakeup = fake_wakeup,
+    .quit = fake_quit,
 };
 
 /* ---- a client ------------------------------------------------------------------------------- */
@@ -294,7 +309,9 @@ static void send_fd(int to, const char *text, const int *fds, size_t nfds)
 {
     char space[CMSG_SPACE(16 * sizeof(int))] = { 0 };
     struct iovec iov = { (void *)(uintptr_t)text, 1 };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = space,
+    struct msghdr m = { .msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = space,
                         .msg_controllen = CMSG_SPACE(nfds * sizeof(int)) };
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
@@ -328,8 +345,9 @@ static void greets_at_once(void **state)
     (void)state;
     start(&b, &fake_ops);
     receive(b.fd, text, sizeof text);
-    assert_string_equal(text, "{\"QMP\":{\"version\":{\"qemu\":{\"major\":7,\"minor\":2,\"micro\":0},"
-                              "\"package\":\"\"},\"capabilities\":[]}}\r\n");
+    assert_string_equal(text,
+                        "{\"QMP\":{\"version\":{\"qemu\":{\"major\":7,\"minor\":2,\"micro\":0},"
+                        "\"package\":\"\"},\"capabilities\":[]}}\r\n");
     end(&b);
 }
 
@@ -373,7 +391,6 @@ static void split_at_every_byte(void **state)
         say_bytes(b.fd, text + at, sizeof text - 1 - at);
         settle(&b);
         receive(b.fd, answer, sizeof answer);
-        /* With what was answered to the first part already gone, the rest is the tail. */
         assert_string_equal(answer, want);
         end(&b);
     }
@@ -399,8 +416,8 @@ static void one_byte_at_a_time(void **state)
 
 static void ids_of_any_type(void **state)
 {
-    static const char *const ids[] = { "1", "2020372736", "-5", "\"x\"", "null", "true",
-                                       "[1,2]", "{\"k\":{}}", "1.5" };
+    static const char *const ids[] = { "1",    "2020372736", "-5",         "\"x\"", "null",
+                                       "true", "[1,2]",      "{\"k\":{}}", "1.5" };
     char text[256], want[256];
     struct bench b;
 
@@ -421,10 +438,24 @@ static void ids_of_any_type(void **state)
 static void malformed_input(void **state)
 {
     static const char *const rows[] = {
-        "hello\n", "]\n", "\xff\n", "{\"a\":]}\n", "{\"execute\"}", "{\"execute\":\"a\nb\"}",
-        "{\"execute\":5}", "{}", "{\"execute\":\"stop\",\"arguments\":[]}", "{'a':'\x01'}\n",
-        "{\"a\" \x02}\n", "{,}", "{\"execute\":\"\\ud800\"}", "{\"x\":\"\xc3(\"}",
-        "{\"execute\":\"\\u0000\"}", "1 2 3\n", "{[}", "{\"a\":1e999}",
+        "hello\n",
+        "]\n",
+        "\xff\n",
+        "{\"a\":]}\n",
+        "{\"execute\"}",
+        "{\"execute\":\"a\nb\"}",
+        "{\"execute\":5}",
+        "{}",
+        "{\"execute\":\"stop\",\"arguments\":[]}",
+        "{'a':'\x01'}\n",
+        "{\"a\" \x02}\n",
+        "{,}",
+        "{\"execute\":\"\\ud800\"}",
+        "{\"x\":\"\xc3(\"}",
+        "{\"execute\":\"\\u0000\"}",
+        "1 2 3\n",
+        "{[}",
+        "{\"a\":1e999}",
     };
     struct bench b;
 
@@ -492,7 +523,8 @@ static void xentop_reads_without_line_ends(void **state)
     assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "device")),
                         "ide0-hd0");
     assert_int_equal(json_integer_value(json_object_get(
-                         json_object_get(json_array_get(list, 0), "stats"), "wr_operations")), 2);
+                         json_object_get(json_array_get(list, 0), "stats"), "wr_operations")),
+                     2);
     json_decref(j);
     j = json_loads(ask(&b, "{ \"execute\" : \"query-block\" }"), 0, NULL);
     list = json_object_get(j, "return");
@@ -770,8 +802,9 @@ static void vcpu_hotplug(void **state)
     (void)state;
     start(&b, &fake_ops);
     negotiate(&b);
-    ok(&b, "device_add", "{\"id\":\"cpu-2\",\"driver\":\"xen-vcpu\",\"socket-id\":2,\"core-id\":0,"
-                         "\"thread-id\":0}");
+    ok(&b, "device_add",
+       "{\"id\":\"cpu-2\",\"driver\":\"xen-vcpu\",\"socket-id\":2,\"core-id\":0,"
+       "\"thread-id\":0}");
     ok(&b, "device_add", "{\"id\":\"cpu-3\",\"driver\":\"xen-vcpu\",\"socket-id\":\"3\"}");
     assert_int_equal(b.vm.plugged, 0xd);
     j = run(&b, "query-cpus-fast", NULL, NULL);
@@ -806,7 +839,8 @@ static void cd_change_by_descriptor(void **state)
     ok(&b, "eject", "{\"id\":\"ide-5632\"}");
     ok(&b, "eject", "{\"id\":\"ide-5632\"}");
     assert_string_equal(b.vm.ejected, "ide-5632");
-    send_fd(b.fd, "{\"execute\":\"add-fd\",\"arguments\":{\"opaque\":\"raw:/srv/a:b.iso\"},\"id\":1}",
+    send_fd(b.fd,
+            "{\"execute\":\"add-fd\",\"arguments\":{\"opaque\":\"raw:/srv/a:b.iso\"},\"id\":1}",
             &image, 1);
     settle(&b);
     receive(b.fd, text, sizeof text);
@@ -921,8 +955,9 @@ static void save_to_descriptor(void **state)
 
 static void monitor_answers_text(void **state)
 {
-    static const char *const lines[] = { "info status", "info block", "info chardev", "info pci",
-                                         "info cpus", "info version", "help", "frobnicate", "" };
+    static const char *const lines[] = { "info status", "info block", "info chardev",
+                                         "info pci",    "info cpus",  "info version",
+                                         "help",        "frobnicate", "" };
     struct bench b;
 
     (void)state;
@@ -961,8 +996,16 @@ static void without_a_machine(void **state)
 {
     static const struct vm_ops none = { .quit = fake_quit };
     static const char *const names[] = {
-        "query-status", "query-chardev", "cont", "stop", "query-pci", "query-cpus-fast",
-        "query-hotpluggable-cpus", "query-block", "query-blockstats", "system_wakeup",
+        "query-status",
+        "query-chardev",
+        "cont",
+        "stop",
+        "query-pci",
+        "query-cpus-fast",
+        "query-hotpluggable-cpus",
+        "query-block",
+        "query-blockstats",
+        "system_wakeup",
     };
     struct bench b;
 

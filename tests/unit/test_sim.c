@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The simulator (ioreq/sim.c) and the table of ranges: it must be as strict as Xen is, or tests on it
- * prove nothing.
+ * The simulator (ioreq/sim.c) and the table of ranges: it must be as strict as Xen is, or tests on
+ * it prove nothing.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -222,8 +222,9 @@ static void held_request(void **state)
 static void buffered_ring(void **state)
 {
     struct bench *b = *state;
-    struct request w = { .type = REQ_COPY, .addr = 0xa1234, .size = 8, .count = 1,
-                         .data = 0x1122334455667788 };
+    struct request w = {
+        .type = REQ_COPY, .addr = 0xa1234, .size = 8, .count = 1, .data = 0x1122334455667788
+    };
     unsigned n = 0;
 
     for (unsigned round = 0; round < 5; round++) {

@@ -88,8 +88,12 @@ static int setup(void **state)
     if (!b)
         return -1;
     memset(b, 0, sizeof *b);
-    b->s = (struct slots){ .page = &b->page, .ring = &b->ring, .nr_vcpus = 4,
-                           .sink = { run, invalidate, b }, .notify = notify, .opaque = b };
+    b->s = (struct slots){ .page = &b->page,
+                           .ring = &b->ring,
+                           .nr_vcpus = 4,
+                           .sink = { run, invalidate, b },
+                           .notify = notify,
+                           .opaque = b };
     slots_init(&b->s);
     for (unsigned i = 0; i < SLOTS_MAX_VCPUS; i++)
         b->page.slot[i].vp_eport = 50 + i;
@@ -322,7 +326,12 @@ static void even_requests_arrive(void **state)
         { .type = REQ_PIO, .addr = 0, .size = 1, .count = 1 },
         { .type = REQ_PIO, .addr = 0xfffc, .size = 4, .count = 1 },
         { .type = REQ_PIO, .addr = 0xffff, .size = 1, .count = 4096, .data_is_ptr = true },
-        { .type = REQ_PIO, .addr = 0x1f0, .size = 4, .count = 2, .df = true, .data = 4,
+        { .type = REQ_PIO,
+          .addr = 0x1f0,
+          .size = 4,
+          .count = 2,
+          .df = true,
+          .data = 4,
           .data_is_ptr = true },
         { .type = REQ_COPY, .addr = UINT64_MAX - 7, .size = 8, .count = 1 },
         { .type = REQ_COPY, .addr = UINT64_MAX - 7, .size = 8, .count = 512, .df = true },

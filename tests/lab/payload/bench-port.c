@@ -114,7 +114,7 @@ static void read_dma(uint16_t base, uint32_t sectors)
     outb((uint16_t)(base + 2), 6);
     issue(READ_DMA, (uint8_t)sectors);
     outb(base, 9);
-    while (!(inb((uint16_t)(base + 2)) & 4)) {
+    while (inb((uint16_t)(base + 2)) & 1) { /* active; nIEN keeps the interrupt bit off */
     }
     outb(base, 0);
     wait_ready();

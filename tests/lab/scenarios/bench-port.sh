@@ -7,7 +7,7 @@
 guest_create bench memory=64 \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$(payload bench-port)"
 wait_serial bench 120 "bench: begin"
-wait_serial bench 400 "bench: end" "bench: FAILED"
+wait_serial bench 550 "bench: end" "bench: FAILED"
 tr -d '\r' <"$guests/bench.serial" | sed -n '/bench: begin/,/bench: end/p' |
     grep -v bench: >/results/bench-port.txt
 sed 's/^/  /' /results/bench-port.txt
