@@ -93,11 +93,23 @@ static int vcpu_of(const struct xen *x, evtchn_port_t port)
     return -1;
 }
 
-/* Takes what the device has; ports of vCPUs are noted as masked. True if one of them was there. */
+static ssize_t read_ports(int fd, evtchn_port_t *ports, size_t size)
+{
+    ssize_t n;
+
+    do {
+        n = read(fd, ports, size);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* Takes all that the device has; ports of vCPUs are noted as masked. True if one of them was there.
+ * One read empties the device, as no more ports are bound, and the device wakes its readers when it
+ * stops being empty: so edge-triggered epoll is right, and spares the kernel a second look at it. */
 static bool take_ports(struct xen *x, bool *buffered)
 {
     evtchn_port_t ports[SLOTS_MAX_VCPUS + 1];
-    ssize_t n = read(x->events.fd, ports, sizeof ports);
+    ssize_t n = read_ports(x->events.fd, ports, sizeof ports);
     bool any = false;
 
     for (ssize_t i = 0; i < n / (ssize_t)sizeof ports[0]; i++) {
@@ -281,7 +293,7 @@ int hv_xen_start(struct hv *hv, struct error *e)
     x->events.opaque = x;
     err = loop_add(x->loop, &x->timer, EPOLLIN);
     if (!err)
-        err = loop_add(x->loop, &x->events, EPOLLIN);
+        err = loop_add(x->loop, &x->events, EPOLLIN | EPOLLET); /* see take_ports() */
     return err ? error_set(e, err, "epoll: %s", strerror(-err)) : 0;
 }
 

@@ -178,12 +178,12 @@ static bool poll_guest(void *opaque)
 
 /* --- Putting it together. */
 
-static int listen_control(struct domain *d, struct error *e)
+static int listen_control(struct domain *d, const struct vm_ops *ops, struct error *e)
 {
     const struct config *c = d->config;
     int err = 0;
 
-    d->qmp = qmp_new(d->loop, &domain_vm_ops, d);
+    d->qmp = qmp_new(d->loop, ops, d);
     if (!d->qmp)
         return error_set(e, -ENOMEM, "out of memory");
     for (unsigned i = 0; i < c->nqmp && err == 0; i++)
@@ -220,7 +220,7 @@ static int start(struct domain *d, struct error *e)
     if (err == 0)
         err = build_machine(d, e);
     if (err == 0)
-        err = listen_control(d, e);
+        err = listen_control(d, &domain_vm_ops, e);
     if (err == 0)
         err = ctl_open(d->loop, CTL_DIRECTORY, &info, &domain_vm_ops, d, &d->ctl, e);
     if (err == 0)
@@ -286,7 +286,7 @@ int domain_probe(const struct config *c, struct error *e)
         return error_set(e, -errno, "cannot make an event loop: %s", strerror(errno));
     err = catch_signals(&d, e);
     if (err == 0)
-        err = listen_control(&d, e);
+        err = listen_control(&d, &domain_probe_ops, e);
     if (err == 0)
         loop_run(d.loop);
     stop(&d);

@@ -30,5 +30,6 @@ struct domain {
 };
 
 extern const struct vm_ops domain_vm_ops; /* on a struct domain */
+extern const struct vm_ops domain_probe_ops; /* the same without a machine */
 
 #endif

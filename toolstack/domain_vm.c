@@ -283,3 +283,5 @@ const struct vm_ops domain_vm_ops = {
     .dirty_log = dirty_log,
     .quit = quit,
 };
+
+const struct vm_ops domain_probe_ops = { .status = status, .quit = quit };

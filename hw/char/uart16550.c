@@ -20,15 +20,38 @@
 enum { RBR_THR_DLL, IER_DLM, IIR_FCR, LCR_AT, MCR_AT, LSR_AT, MSR_AT, SCR_AT, PORTS };
 
 enum { IER_ERBFI = 1, IER_ETBEI = 2, IER_ELSI = 4, IER_EDSSI = 8, IER_MASK = 0xf };
-enum { IIR_MODEM = 0x00, IIR_NONE = 0x01, IIR_THRE = 0x02, IIR_DATA = 0x04, IIR_LINE = 0x06,
-       IIR_TIMEOUT = 0x0c, IIR_FIFOS = 0xc0 };
+enum {
+    IIR_MODEM = 0x00,
+    IIR_NONE = 0x01,
+    IIR_THRE = 0x02,
+    IIR_DATA = 0x04,
+    IIR_LINE = 0x06,
+    IIR_TIMEOUT = 0x0c,
+    IIR_FIFOS = 0xc0
+};
 enum { FCR_ENABLE = 1, FCR_RESET_RX = 2, FCR_RESET_TX = 4, FCR_DMA = 8, FCR_TRIGGER = 0xc0 };
 enum { LCR_WLS = 3, LCR_STB = 4, LCR_PEN = 8, LCR_BREAK = 0x40, LCR_DLAB = 0x80 };
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 0x10, MCR_MASK = 0x1f };
-enum { LSR_DR = 1, LSR_OE = 2, LSR_BI = 0x10, LSR_ERRORS = 0x1e, LSR_THRE = 0x20, LSR_TEMT = 0x40,
-       LSR_FIFO_ERROR = 0x80 };
-enum { MSR_DCTS = 1, MSR_DDSR = 2, MSR_TERI = 4, MSR_DDCD = 8, MSR_DELTA = 0xf, MSR_CTS = 0x10,
-       MSR_DSR = 0x20, MSR_RI = 0x40, MSR_DCD = 0x80 };
+enum {
+    LSR_DR = 1,
+    LSR_OE = 2,
+    LSR_BI = 0x10,
+    LSR_ERRORS = 0x1e,
+    LSR_THRE = 0x20,
+    LSR_TEMT = 0x40,
+    LSR_FIFO_ERROR = 0x80
+};
+enum {
+    MSR_DCTS = 1,
+    MSR_DDSR = 2,
+    MSR_TERI = 4,
+    MSR_DDCD = 8,
+    MSR_DELTA = 0xf,
+    MSR_CTS = 0x10,
+    MSR_DSR = 0x20,
+    MSR_RI = 0x40,
+    MSR_DCD = 0x80
+};
 
 #define FIFO          16u
 #define CLOCK         UINT64_C(115200) /* baud rate of divisor 1 */
@@ -83,8 +106,8 @@ static unsigned trigger(const struct uart16550_state *s)
  * (CVE-2016-8669). */
 static uint64_t char_time(const struct uart16550_state *s)
 {
-    unsigned bits = 6u + (s->LCR & LCR_WLS) + (HAS(s, LCR, PEN) ? 1u : 0u) +
-                    (HAS(s, LCR, STB) ? 2u : 1u);
+    unsigned bits =
+        6u + (s->LCR & LCR_WLS) + (HAS(s, LCR, PEN) ? 1u : 0u) + (HAS(s, LCR, STB) ? 2u : 1u);
 
     return bits * (s->divisor ? s->divisor : UINT64_C(1)) * 1000000000 / CLOCK;
 }
@@ -268,8 +291,7 @@ static void uart16550_update(struct device *d)
 
 static uint8_t lsr_read(struct uart16550_state *s)
 {
-    uint8_t v = (uint8_t)(s->LSR | (s->rx_n ? LSR_DR : 0) |
-                          (s->tx_n ? 0 : LSR_THRE | LSR_TEMT));
+    uint8_t v = (uint8_t)(s->LSR | (s->rx_n ? LSR_DR : 0) | (s->tx_n ? 0 : LSR_THRE | LSR_TEMT));
 
     if (fifos(s) && HAS(s, LSR, BI))
         v |= LSR_FIFO_ERROR;
@@ -494,8 +516,12 @@ static int uart16550_loaded(struct device *d, struct error *e)
 }
 
 static const struct region uart16550_regions[] = {
-    { .name = "uart", .space = BUS_PIO, .size = PORTS, .read = uart16550_read,
-      .write = uart16550_write, .write_string = uart16550_write_string },
+    { .name = "uart",
+      .space = BUS_PIO,
+      .size = PORTS,
+      .read = uart16550_read,
+      .write = uart16550_write,
+      .write_string = uart16550_write_string },
 };
 
 const struct device_ops uart16550_ops = {

@@ -4,8 +4,8 @@
  *
  * Datasheet: Motorola MC146818A; Intel 290550-002 (PIIX3: RTC index and data registers).
  * Present:   index latch, 114 bytes of NVRAM, preset by the machine (memory size, boot order).
- * Absent:    index 0-13 (clock, alarm, status): Xen's own; reads give ones and writes vanish, should
- *            one arrive. The NMI mask (bit 7 of the index). Writes do not survive the machine.
+ * Absent:    index 0-13 (clock, alarm, status): Xen's own; reads give ones and writes vanish,
+ * should one arrive. The NMI mask (bit 7 of the index). Writes do not survive the machine.
  */
 #include "hw/core/device.h"
 
@@ -28,7 +28,7 @@ static uint64_t cmos_read(struct device *d, uint32_t offset, unsigned width)
 {
     const uint8_t *byte = selected(d->state);
 
-    (void)width; /* bytes only */
+    (void)width;                                  /* bytes only */
     return offset == RTCD && byte ? *byte : 0xff; /* the index is write only */
 }
 
@@ -53,7 +53,11 @@ static void cmos_reset(struct device *d)
 }
 
 static const struct region cmos_regions[] = {
-    { .name = "cmos", .space = BUS_PIO, .size = 2, .read = cmos_read, .write = cmos_write,
+    { .name = "cmos",
+      .space = BUS_PIO,
+      .size = 2,
+      .read = cmos_read,
+      .write = cmos_write,
       .constant = true },
 };
 

@@ -15,9 +15,14 @@
 enum { PAM0 = 0x59, SMRAM = 0x72 };
 enum { SMRAM_BASE = 0x02 }; /* C_BASE_SEG: reads 010b, segment A0000 */
 
-#define PAM(n, mask) { .reg = PAM0 + (n), .width = 1, .rw = (mask) }
+#define PAM(n, mask)                                                                               \
+    {                                                                                              \
+        .reg = PAM0 + (n), .width = 1, .rw = (mask)                                                \
+    }
 static const struct pci_config_reg i440fx_config[] = {
-    PAM(0, 0x30), PAM(1, 0x33), PAM(2, 0x33), PAM(3, 0x33), PAM(4, 0x33), PAM(5, 0x33),
+    PAM(0, 0x30), PAM(1, 0x33),
+    PAM(2, 0x33), PAM(3, 0x33),
+    PAM(4, 0x33), PAM(5, 0x33),
     PAM(6, 0x33), { .reg = SMRAM, .width = 1, .reset = SMRAM_BASE, .rw = 0x78 },
 };
 

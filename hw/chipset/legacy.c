@@ -14,13 +14,21 @@
 #define CHANNELS 8u
 
 /* Register numbers of one 8237. */
-enum { DMA_COMMAND = 8, DMA_REQUEST, DMA_MASK, DMA_MODE, DMA_CLEAR_FF, DMA_MASTER_CLEAR,
-       DMA_CLEAR_MASK, DMA_ALL_MASK };
+enum {
+    DMA_COMMAND = 8,
+    DMA_REQUEST,
+    DMA_MASK,
+    DMA_MODE,
+    DMA_CLEAR_FF,
+    DMA_MASTER_CLEAR,
+    DMA_CLEAR_MASK,
+    DMA_ALL_MASK
+};
 enum { PORT92_INIT = 1u << 0, PORT92_A20 = 1u << 1 };
 enum { DEBUG_PRESENT = 0xe9 }; /* what both debug ports read if they are there */
 
 #define LEGACY_STATE(F, A, S)                                                                      \
-    A(S, uint16_t, BASE, CHANNELS, ANY, 1)  /* addresses; nothing moves the current ones */        \
+    A(S, uint16_t, BASE, CHANNELS, ANY, 1) /* addresses; nothing moves the current ones */         \
     A(S, uint16_t, COUNT, CHANNELS, ANY, 1)                                                        \
     A(S, uint8_t, MODE, CHANNELS, ANY, 1)                                                          \
     A(S, uint8_t, COMMAND, 2, ANY, 1)                                                              \
@@ -235,14 +243,29 @@ static void legacy_reset(struct device *d)
 static const struct region legacy_regions[] = {
     { .name = "dma1", .space = BUS_PIO, .size = 0x10, .read = dma1_read, .write = dma1_write },
     { .name = "dma2", .space = BUS_PIO, .size = 0x20, .read = dma2_read, .write = dma2_write },
-    { .name = "page", .space = BUS_PIO, .size = 0x10, .read = page_read, .write = page_write,
+    { .name = "page",
+      .space = BUS_PIO,
+      .size = 0x10,
+      .read = page_read,
+      .write = page_write,
       .constant = true },
-    { .name = "hipage", .space = BUS_PIO, .size = 0x10, .read = hipage_read,
-      .write = hipage_write, .constant = true },
-    { .name = "port92", .space = BUS_PIO, .size = 1, .regs = port92_regs,
+    { .name = "hipage",
+      .space = BUS_PIO,
+      .size = 0x10,
+      .read = hipage_read,
+      .write = hipage_write,
+      .constant = true },
+    { .name = "port92",
+      .space = BUS_PIO,
+      .size = 1,
+      .regs = port92_regs,
       .nregs = ARRAY_SIZE(port92_regs) },
     { .name = "e9", .space = BUS_PIO, .size = 1, .read = e9_read, .constant = true },
-    { .name = "debug", .space = BUS_PIO, .size = 1, .read = debug_read, .write = debug_write,
+    { .name = "debug",
+      .space = BUS_PIO,
+      .size = 1,
+      .read = debug_read,
+      .write = debug_write,
       .constant = true },
 };
 

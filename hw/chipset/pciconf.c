@@ -15,8 +15,10 @@
 
 enum { CONFADD = 0, RC = 1, CONFDATA = 4, PORTS = 8 };
 enum { CONFADD_MASK = 0x80fffffc, CONFADD_ENABLE = 0x80000000 };
-enum { RC_SRST = 1u << 1,   /* 1: hard reset */
-       RC_RCPU = 1u << 2 }; /* rising edge resets */
+enum {
+    RC_SRST = 1u << 1, /* 1: hard reset */
+    RC_RCPU = 1u << 2
+}; /* rising edge resets */
 
 #define PCICONF_STATE(F, A, S)                                                                     \
     F(S, uint32_t, CONFADD, CONFADD_MASK, 1)                                                       \
@@ -75,8 +77,12 @@ static void pciconf_write(struct device *d, uint32_t offset, unsigned width, uin
 }
 
 static const struct region pciconf_regions[] = {
-    { .name = "pciconf", .space = BUS_PIO, .size = PORTS, .widths = 1 | 2 | 4,
-      .read = pciconf_read, .write = pciconf_write },
+    { .name = "pciconf",
+      .space = BUS_PIO,
+      .size = PORTS,
+      .widths = 1 | 2 | 4,
+      .read = pciconf_read,
+      .write = pciconf_write },
 };
 
 /* CONFADD comes from elsewhere after a load: bits that no write can set are refused, as the limit

@@ -11,10 +11,27 @@
 #include "hw/core/device.h"
 #include "hw/core/pci.h"
 
-enum { IORT = 0x4c, XBCS = 0x4e, PIRQRC = 0x60, SERIRQC = 0x64, TOM = 0x69, MSTAT = 0x6a,
-       MBIRQ0 = 0x70, MBDMA0 = 0x76, MBDMA1 = 0x77, PCSC = 0x78, APICBASE = 0x80, DLC = 0x82,
-       SMICNTL = 0xa0, SMIEN = 0xa2, SEE = 0xa4, FTMR = 0xa8, SMIREQ = 0xaa, CTLTMR = 0xac,
-       CTHTMR = 0xae };
+enum {
+    IORT = 0x4c,
+    XBCS = 0x4e,
+    PIRQRC = 0x60,
+    SERIRQC = 0x64,
+    TOM = 0x69,
+    MSTAT = 0x6a,
+    MBIRQ0 = 0x70,
+    MBDMA0 = 0x76,
+    MBDMA1 = 0x77,
+    PCSC = 0x78,
+    APICBASE = 0x80,
+    DLC = 0x82,
+    SMICNTL = 0xa0,
+    SMIEN = 0xa2,
+    SEE = 0xa4,
+    FTMR = 0xa8,
+    SMIREQ = 0xaa,
+    CTLTMR = 0xac,
+    CTHTMR = 0xae
+};
 enum { PIRQRC_DISABLE = 0x80 }; /* bit 7: not routed; bits 3-0: the ISA interrupt */
 
 #define LINKS 4u
@@ -40,11 +57,17 @@ static void piix3_update(struct device *d)
     }
 }
 
-#define PIRQ(n) { .reg = PIRQRC + (n), .width = 1, .reset = PIRQRC_DISABLE, .rw = 0x8f }
+#define PIRQ(n)                                                                                    \
+    {                                                                                              \
+        .reg = PIRQRC + (n), .width = 1, .reset = PIRQRC_DISABLE, .rw = 0x8f                       \
+    }
 static const struct pci_config_reg piix3_config[] = {
     { .reg = IORT, .width = 1, .reset = 0x4d, .rw = 0x7f },
     { .reg = XBCS, .width = 2, .reset = 0x0003, .rw = 0x01ff },
-    PIRQ(0), PIRQ(1), PIRQ(2), PIRQ(3),
+    PIRQ(0),
+    PIRQ(1),
+    PIRQ(2),
+    PIRQ(3),
     { .reg = SERIRQC, .width = 1, .reset = 0x10, .rw = 0xff },
     { .reg = TOM, .width = 1, .reset = 0x02, .rw = 0xff },
     { .reg = MSTAT, .width = 2, .rw = 0x8085 },

@@ -21,8 +21,12 @@
 
 enum { LINE_SCI = 0 };
 enum { APMC_ACPI_DISABLE = 0xf0, APMC_ACPI_ENABLE = 0xf1 };
-enum { PMCNTRL_SCI_EN = 1u << 0, PMCNTRL_BRLD_EN = 1u << 1, PMCNTRL_SUS_TYP = 7u << 10,
-       PMCNTRL_SUS_EN = 1u << 13 };
+enum {
+    PMCNTRL_SCI_EN = 1u << 0,
+    PMCNTRL_BRLD_EN = 1u << 1,
+    PMCNTRL_SUS_TYP = 7u << 10,
+    PMCNTRL_SUS_EN = 1u << 13
+};
 enum { SUS_TYP_S5 = 0u << 10, SUS_TYP_S3 = 1u << 10 };
 enum { GPESTS_PCI = 1u << 1, GPESTS_CPU = 1u << 2 };
 
@@ -224,15 +228,28 @@ static const struct pci_desc piix4_pm_pci = {
 };
 
 static const struct region piix4_pm_regions[] = {
-    { .name = "pm", .space = BUS_PIO, .size = 0x40, .widths = 1 | 2 | 4, .regs = pm_regs,
-      .nregs = ARRAY_SIZE(pm_regs), .read = pm_read },
-    { .name = "apm", .space = BUS_PIO, .size = 2, .regs = apm_regs,
-      .nregs = ARRAY_SIZE(apm_regs) },
-    { .name = "gpe0", .space = BUS_PIO, .size = 4, .regs = gpe_regs,
+    { .name = "pm",
+      .space = BUS_PIO,
+      .size = 0x40,
+      .widths = 1 | 2 | 4,
+      .regs = pm_regs,
+      .nregs = ARRAY_SIZE(pm_regs),
+      .read = pm_read },
+    { .name = "apm", .space = BUS_PIO, .size = 2, .regs = apm_regs, .nregs = ARRAY_SIZE(apm_regs) },
+    { .name = "gpe0",
+      .space = BUS_PIO,
+      .size = 4,
+      .regs = gpe_regs,
       .nregs = ARRAY_SIZE(gpe_regs) },
-    { .name = "cpuhp", .space = BUS_PIO, .size = PIIX4_PM_VCPUS / 8, .read = cpuhp_read,
+    { .name = "cpuhp",
+      .space = BUS_PIO,
+      .size = PIIX4_PM_VCPUS / 8,
+      .read = cpuhp_read,
       .constant = true },
-    { .name = "pcihp", .space = BUS_PIO, .size = 0x10, .regs = pcihp_regs,
+    { .name = "pcihp",
+      .space = BUS_PIO,
+      .size = 0x10,
+      .regs = pcihp_regs,
       .nregs = ARRAY_SIZE(pcihp_regs) },
 };
 

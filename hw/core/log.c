@@ -25,7 +25,8 @@ void log_set_domain(unsigned domid)
 }
 
 /* One write() per line, so that lines of several processes do not mix. */
-static void put_line(enum log_level level, const char *who, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void put_line(enum log_level level, const char *who,
+                                                           const char *format, va_list args)
 {
     static const char *const names[] = { "error: ", "warning: ", "", "debug: " };
     char line[640];

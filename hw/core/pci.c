@@ -46,17 +46,17 @@ static void allow(struct pci_function *f, unsigned reg, unsigned width, uint32_t
 static void make_masks(struct pci_function *f)
 {
     const struct pci_desc *p = f->desc;
-    uint16_t command = PCI_COMMAND_MASTER | 0x0540; /* parity, SERR#, INTx disable */
+    /* I/O and memory decode are writable even without such a BAR: a VGA has legacy ports, and
+     * firmware looks for both bits. 0x0540: parity, SERR#, INTx disable. */
+    uint16_t command = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | 0x0540;
 
     for (unsigned n = 0; n < PCI_BARS; n++) {
         uint32_t size = bar_size(f, n);
 
         if (!size)
             continue;
-        command |= p->bar[n].kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
         allow(f, bar_reg(n), 4, (0u - size) | (n == 6 ? 1u : 0u), 0);
     }
-    command |= p->command;
     allow(f, PCI_COMMAND, 2, command, 0);
     allow(f, PCI_STATUS, 2, 0, 0xf900); /* error bits are write-one-to-clear */
     allow(f, PCI_CACHE_LINE, 2, 0xffff, 0);

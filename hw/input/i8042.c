@@ -16,19 +16,48 @@
 #include "hw/input/ps2.h"
 
 enum { LINE_KBD = 0, LINE_AUX = 1 };
-enum { STS_OBF = 0x01, STS_SYS = 0x04, STS_CMD = 0x08, STS_UNLOCKED = 0x10, STS_AUX = 0x20,
-       STS_MASK = 0x3d };
+enum {
+    STS_OBF = 0x01,
+    STS_SYS = 0x04,
+    STS_CMD = 0x08,
+    STS_UNLOCKED = 0x10,
+    STS_AUX = 0x20,
+    STS_MASK = 0x3d
+};
 enum { CTR = 0 }; /* index of the command byte in RAM */
-enum { CTR_KBD_INT = 0x01, CTR_AUX_INT = 0x02, CTR_SYS = 0x04, CTR_KBD_DISABLE = 0x10,
-       CTR_AUX_DISABLE = 0x20, CTR_TRANSLATE = 0x40 };
+enum {
+    CTR_KBD_INT = 0x01,
+    CTR_AUX_INT = 0x02,
+    CTR_SYS = 0x04,
+    CTR_KBD_DISABLE = 0x10,
+    CTR_AUX_DISABLE = 0x20,
+    CTR_TRANSLATE = 0x40
+};
 enum { P2_RESET = 0x01, P2_A20 = 0x02, P2_KBD_OBF = 0x10, P2_AUX_OBF = 0x20 };
 enum { P1_UNLOCKED = 0x80 };
 
-enum { CMD_READ_RAM = 0x20, CMD_WRITE_RAM = 0x60, CMD_RAM_END = 0x80, CMD_PASSWORD = 0xa4,
-       CMD_AUX_DISABLE = 0xa7, CMD_AUX_ENABLE = 0xa8, CMD_AUX_TEST = 0xa9, CMD_SELF_TEST = 0xaa,
-       CMD_KBD_TEST = 0xab, CMD_KBD_DISABLE = 0xad, CMD_KBD_ENABLE = 0xae, CMD_READ_P1 = 0xc0,
-       CMD_READ_P2 = 0xd0, CMD_WRITE_P2 = 0xd1, CMD_LOOP_KBD = 0xd2, CMD_LOOP_AUX = 0xd3,
-       CMD_WRITE_AUX = 0xd4, CMD_A20_OFF = 0xdd, CMD_A20_ON = 0xdf, CMD_PULSE = 0xf0 };
+enum {
+    CMD_READ_RAM = 0x20,
+    CMD_WRITE_RAM = 0x60,
+    CMD_RAM_END = 0x80,
+    CMD_PASSWORD = 0xa4,
+    CMD_AUX_DISABLE = 0xa7,
+    CMD_AUX_ENABLE = 0xa8,
+    CMD_AUX_TEST = 0xa9,
+    CMD_SELF_TEST = 0xaa,
+    CMD_KBD_TEST = 0xab,
+    CMD_KBD_DISABLE = 0xad,
+    CMD_KBD_ENABLE = 0xae,
+    CMD_READ_P1 = 0xc0,
+    CMD_READ_P2 = 0xd0,
+    CMD_WRITE_P2 = 0xd1,
+    CMD_LOOP_KBD = 0xd2,
+    CMD_LOOP_AUX = 0xd3,
+    CMD_WRITE_AUX = 0xd4,
+    CMD_A20_OFF = 0xdd,
+    CMD_A20_ON = 0xdf,
+    CMD_PULSE = 0xf0
+};
 enum { NO_PASSWORD = 0xf1, SELF_TEST_OK = 0x55, TEST_OK = 0x00 };
 
 /* --- output buffer --- */
@@ -351,8 +380,12 @@ static int i8042_loaded(struct device *d, struct error *e)
 
 static const struct region i8042_regions[] = {
     { .name = "data", .space = BUS_PIO, .size = 1, .read = data_read, .write = data_port_write },
-    { .name = "status", .space = BUS_PIO, .size = 1, .read = status_read,
-      .write = command_port_write, .constant = true },
+    { .name = "status",
+      .space = BUS_PIO,
+      .size = 1,
+      .read = status_read,
+      .write = command_port_write,
+      .constant = true },
 };
 
 const struct device_ops i8042_ops = {

@@ -27,14 +27,14 @@
     F(S, uint8_t, STS, ANY, 1)                                                                     \
     F(S, uint8_t, OBR, ANY, 1)                                                                     \
     F(S, uint8_t, P2, ANY, 1)                                                                      \
-    A(S, uint8_t, RAM, 32, ANY, 1)     /* byte 0 is the controller command byte */                 \
-    F(S, uint8_t, command, ANY, 1)     /* waits for its data byte; 0: none */                      \
-    F(S, uint8_t, reply, ANY, 1)       /* of the controller, until the output buffer is free */    \
-    F(S, uint8_t, reply_kind, 3, 1)    /* enum i8042_reply */                                      \
-    F(S, uint8_t, release, 1, 1)       /* translation: an f0 went by */                            \
+    A(S, uint8_t, RAM, 32, ANY, 1)  /* byte 0 is the controller command byte */                    \
+    F(S, uint8_t, command, ANY, 1)  /* waits for its data byte; 0: none */                         \
+    F(S, uint8_t, reply, ANY, 1)    /* of the controller, until the output buffer is free */       \
+    F(S, uint8_t, reply_kind, 3, 1) /* enum i8042_reply */                                         \
+    F(S, uint8_t, release, 1, 1)    /* translation: an f0 went by */                               \
     PS2_PORT_STATE(F, A, S, kbd)                                                                   \
     F(S, uint8_t, kbd_enabled, 1, 1)                                                               \
-    F(S, uint8_t, kbd_set, 3, 1)       /* scan code set, 1 to 3 */                                 \
+    F(S, uint8_t, kbd_set, 3, 1) /* scan code set, 1 to 3 */                                       \
     F(S, uint8_t, kbd_leds, ANY, 1)                                                                \
     F(S, uint8_t, kbd_rate, ANY, 1)                                                                \
     PS2_PORT_STATE(F, A, S, aux)                                                                   \
@@ -44,12 +44,12 @@
     F(S, uint8_t, aux_scale, 1, 1)     /* 1: 2:1 */                                                \
     F(S, uint8_t, aux_resolution, 3, 1)                                                            \
     F(S, uint8_t, aux_rate, ANY, 1)                                                                \
-    F(S, uint8_t, aux_id, 4, 1)        /* 0 plain, 3 wheel, 4 wheel and five buttons */            \
+    F(S, uint8_t, aux_id, 4, 1)         /* 0 plain, 3 wheel, 4 wheel and five buttons */           \
     A(S, uint8_t, aux_knock, 2, ANY, 1) /* the last two sample rates set */                        \
-    F(S, uint8_t, aux_error, 1, 1)     /* the last byte was refused */                             \
+    F(S, uint8_t, aux_error, 1, 1)      /* the last byte was refused */                            \
     F(S, uint8_t, aux_buttons, 0x1f, 1)                                                            \
     F(S, uint8_t, aux_reported, 0x1f, 1) /* buttons in the last packet */                          \
-    F(S, uint32_t, aux_dx, ANY, 1)     /* two's complement; bounded where it is used */            \
+    F(S, uint32_t, aux_dx, ANY, 1)       /* two's complement; bounded where it is used */          \
     F(S, uint32_t, aux_dy, ANY, 1)                                                                 \
     F(S, uint32_t, aux_dz, ANY, 1)
 STATE_DEFINE(i8042, I8042_STATE);

@@ -19,8 +19,13 @@ enum { FLAGS_ROM_LOCK = 1u << 0 };
 /* BAR 0, older protocols. */
 enum { BAR0_FLAGS = 0, BAR0_SUSE = 4, BAR0_VMDP = 8 };
 enum { SUSE_DISKS_NICS = 1, VMDP_DISKS = 1, VMDP_NICS = 2 };
-enum { UNPLUG_DISKS = 1u << 0, UNPLUG_NICS = 1u << 1, UNPLUG_AUX_IDE = 1u << 2,
-       UNPLUG_NVME = 1u << 3, UNPLUG_MASK = 0xf };
+enum {
+    UNPLUG_DISKS = 1u << 0,
+    UNPLUG_NICS = 1u << 1,
+    UNPLUG_AUX_IDE = 1u << 2,
+    UNPLUG_NVME = 1u << 3,
+    UNPLUG_MASK = 0xf
+};
 
 /* What the ROM lock covers: 0xc0000 to 0xfffff. */
 #define ROM_GFN UINT64_C(0xc0)
@@ -205,12 +210,23 @@ static void xen_platform_reset(struct device *d)
 enum { REGION_PORTS, REGION_BAR0, REGION_BAR1 };
 
 static const struct region xen_platform_regions[] = {
-    [REGION_PORTS] = { .name = "ports", .space = BUS_PIO, .size = PORTS, .widths = 1 | 2 | 4,
-                       .read = ports_read, .write = ports_write },
-    [REGION_BAR0] = { .name = "bar0", .space = BUS_PIO, .size = 0x100, .read = bar0_read,
+    [REGION_PORTS] = { .name = "ports",
+                       .space = BUS_PIO,
+                       .size = PORTS,
+                       .widths = 1 | 2 | 4,
+                       .read = ports_read,
+                       .write = ports_write },
+    [REGION_BAR0] = { .name = "bar0",
+                      .space = BUS_PIO,
+                      .size = 0x100,
+                      .read = bar0_read,
                       .write = bar0_write },
-    [REGION_BAR1] = { .name = "bar1", .space = BUS_MMIO, .size = 16u << 20,
-                      .widths = 1 | 2 | 4 | 8, .read = bar1_read, .write = bar1_write,
+    [REGION_BAR1] = { .name = "bar1",
+                      .space = BUS_MMIO,
+                      .size = 16u << 20,
+                      .widths = 1 | 2 | 4 | 8,
+                      .read = bar1_read,
+                      .write = bar1_write,
                       .constant = true },
 };
 

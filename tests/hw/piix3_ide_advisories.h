@@ -453,7 +453,7 @@ static void random_step(struct bench *b, uint32_t *seed)
     case 15:
     case 16:
     case 17:
-        bench_rep(b, cmd_base[c], r >> 8 & 1, 2 << (r >> 9 & 1), BUFFER, 1 + (r >> 10) % 1024,
+        bench_rep(b, cmd_base[c], r >> 8 & 1, 2u << (r >> 9 & 1), BUFFER, 1 + (r >> 10) % 1024,
                   false);
         break;
     case 18:

@@ -475,6 +475,52 @@ TEST(piix3_ide, unplug_flushes_and_finishes_what_is_in_flight)
     EXPECT_TRUE(!bench_isa_level(b, 14));
 }
 
+TEST(piix3_ide, unplug_flushes_even_if_the_other_drive_is_busy)
+{
+    uint64_t flushes = disk(b, 1)->block.stats.flush_operations;
+    uint8_t page[512];
+
+    disk(b, 0)->hold = true;
+    command28(b, 0, DEV0, 0, 1, 20, 0x20);
+    unplug(b, 4);
+    EXPECT_EQ(disk(b, 1)->block.stats.flush_operations, flushes + 1);
+    EXPECT_EQ(alt_status(b, 0), DRDY | DSC | DRQ); /* and its command goes on */
+    pio_read(b, 0, page, 512);
+    EXPECT_EQ(le32(page), 20);
+}
+
+/* A host whose drain brings in completions of the other channel, too. */
+static struct block *drained_too;
+
+static void drain_both(struct block *block)
+{
+    bench_disk_release(block, UINT32_MAX);
+    bench_disk_release(drained_too, UINT32_MAX);
+}
+
+TEST(piix3_ide, a_drain_may_complete_the_other_channel)
+{
+    struct block *hd = &disk(b, 0)->block;
+    struct block_ops ops = *hd->ops;
+    const struct block_ops *old = hd->ops;
+    uint8_t page[2048];
+
+    ops.drain = drain_both;
+    hd->ops = &ops;
+    drained_too = &disk(b, 2)->block;
+    disk(b, 0)->hold = disk(b, 2)->hold = true;
+    packet(b, 1, 0xa0, false, 2048, PACKET(0x28, 0, 0, 0, 0, 9, 0, 0, 1));
+    command28(b, 0, DEV0, 0, 1, 20, 0x20);
+    bench_outb(b, 0x3f6, 0x0c); /* waits for the disk */
+    hd->ops = old;
+    EXPECT_TRUE(bench_isa_level(b, 15));
+    EXPECT_EQ(packet_data(b, 1, page, sizeof page), 2048);
+    EXPECT_EQ(le32(page), 36);
+    disk(b, 2)->hold = false;
+    EXPECT_EQ(sense(b, 1, 0xa0), 0);
+    bench_outb(b, 0x3f6, 0x08);
+}
+
 TEST(piix3_ide, drain_finishes_the_command)
 {
     disk(b, 0)->hold = true;

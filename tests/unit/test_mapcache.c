@@ -202,8 +202,7 @@ static void recently_used_stays(void **state)
         assert_non_null(mapcache_peek(b->c, 0x100000, 1));
         assert_non_null(mapcache_peek(b->c, 0x200000 + i % 64 * BUCKET, 1));
     }
-    /* The busy bucket is met by the hand with its mark set nearly always. */
-    assert_true(n(b)->maps < 1000 + 1000 / (BUCKETS - 1) + 2);
+    assert_in_range(n(b)->maps, 1001, 1010); /* the busy bucket was hardly ever taken */
     assert_true(mapcache_mapped(b->c) <= BUCKETS);
 }
 

@@ -292,6 +292,7 @@ static void odd_requests_never_arrive(void **state)
         { REQ_COPY, UINT64_MAX - 6, 8, 1, READ, 0 },
         { REQ_COPY, UINT64_MAX - 7, 8, 2, READ, 0 },
         { REQ_COPY, 7, 8, 2, READ | DF, 0 },
+        { REQ_COPY, UINT64_MAX - 6, 8, 2, READ | DF, 0 },
         { REQ_COPY, 0x1000, 4, 0, READ, 0 },
         { REQ_COPY, 0xa0000, 4, 2, PTR, UINT64_MAX - 6 },
         { REQ_PCI_CONFIG, 0x1000, 4, 1, READ, 0 },
@@ -589,6 +590,32 @@ static void eports_survive(void **state)
         assert_int_equal(b->page.slot[i].vp_eport, 50 + i);
 }
 
+static void canonicalise(struct bench *b, struct request *r)
+{
+    (void)r;
+    if (b->ring.read_pointer >= SLOTS_RING) {
+        b->ring.read_pointer -= SLOTS_RING;
+        b->ring.write_pointer -= SLOTS_RING;
+    }
+}
+
+/* The same at a moment of our choice: between reading the pointers and moving one. */
+static void pointers_move_inside_an_entry(void **state)
+{
+    struct bench *b = *state;
+
+    b->inside = canonicalise;
+    b->ring.read_pointer = b->ring.write_pointer = SLOTS_RING + 3;
+    for (unsigned i = 0; i < 10; i++)
+        push(b, REQ_COPY, 0xa0000 + i, 0, i);
+    assert_false(slots_drain_buffered(&b->s));
+    assert_int_equal(b->nr_seen, 10);
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(b->seen[i].data, i);
+    assert_int_equal(b->ring.read_pointer, 13);
+    assert_int_equal(b->ring.write_pointer, 13);
+}
+
 /* Xen moves both pointers while we consume: every entry arrives once and in order. */
 #define RACE 100000u
 
@@ -679,6 +706,7 @@ int main(void)
         T(scan_fences),
         T(abandon_answers_everything),
         T(eports_survive),
+        T(pointers_move_inside_an_entry),
         T(concurrent_canonicalisation),
     };
 

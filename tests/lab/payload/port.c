@@ -2,7 +2,7 @@
 /*
  * Payload port: the guest's side of tests/bench/null_dm.c, which attaches to this domain while it
  * waits. Checks every form of access that an ioreq server can meet, on one vCPU and on all of them,
- * and measures a read.
+ * the replacement of a mapped frame, and measures a read.
  *
  * Prints "port: ready", one line per check that failed, lines "name value", then "port: passed" or
  * "port: FAILED".
@@ -27,6 +27,12 @@
 #define AP_DONE     0x9002u
 #define AP_BAD      0x9004u
 #define AP_READS    2000u
+#define HYPERCALLS  0x310000u /* page of Xen's entry stubs */
+#define BALLOON     0x380000u /* frame that is given up and taken back */
+#define MEMORY_OP   12u
+#define DECREASE    1u
+#define POPULATE    6u
+#define DOMID_SELF  0x7ff0u
 #define ROUNDS      2000u
 #define WARM_UP     3000u
 
@@ -197,6 +203,44 @@ static void check_buffered(void)
     report("buffered_entries", inl(BUFFERED) - before);
 }
 
+/* struct xen_memory_reservation as a 32-bit guest lays it out. */
+struct reservation {
+    uint32_t frames, nr, order, flags;
+    uint16_t domid;
+};
+
+static int32_t memory_op(uint32_t op, struct reservation *r)
+{
+    int32_t result;
+    uint32_t arg = (uint32_t)r;
+
+    __asm__ volatile("call *%4"
+                     : "=a"(result), "+b"(op), "+c"(arg)
+                     : "0"(0), "r"(HYPERCALLS + 32 * MEMORY_OP)
+                     : "edx", "esi", "edi", "memory");
+    return result;
+}
+
+/* A frame whose mapping the device model holds is replaced by another: Xen tells it to drop what it
+ * has mapped, or its data would land in the old one. */
+static void check_balloon(void)
+{
+    uint32_t frame = BALLOON >> 12, bad = 0;
+    struct reservation r = { (uint32_t)&frame, 1, 0, 0, DOMID_SELF };
+
+    __asm__ volatile("wrmsr" : : "c"(0x40000000), "a"(HYPERCALLS), "d"(0) : "memory");
+    outl(SUM, 0);
+    rep_insw(STRING, (void *)BALLOON, 256);
+    check(memory_op(DECREASE, &r) == 1, "giving up a frame");
+    check(memory_op(POPULATE, &r) == 1, "taking a frame");
+    outl(SUM, 0);
+    rep_insw(STRING, (void *)BALLOON, 256);
+    for (uint32_t i = 0; i < 256; i++) {
+        bad += ((volatile uint16_t *)BALLOON)[i] != i;
+    }
+    check(!bad, "string input to a new frame");
+}
+
 /* All vCPUs read one port together; no read may be lost, doubled or answered twice. */
 static void check_vcpus(void)
 {
@@ -254,6 +298,7 @@ void payload_main(void)
     check_string_out();
     check_memory();
     check_buffered();
+    check_balloon();
     measure();
     check_vcpus();
     outb(END, 0);

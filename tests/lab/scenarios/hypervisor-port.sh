@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# time-limit: 300
+# time-limit: 600
 #
 # The hypervisor port alone: a payload checks every form of access against a program that is
 # nothing but an ioreq server beside the guest's device model. Figures go to
@@ -13,7 +13,7 @@ wait_serial port 120 "port: ready"
 domid=$(domid_of port)
 null_dm "$domid" >$guests/null_dm.out 2>&1 &
 server=$!
-wait_serial port 150 "port: passed" "port: FAILED"
+wait_serial port 400 "port: passed" "port: FAILED"
 grep port: $guests/port.serial
 wait $server || fail "null_dm: $(cat $guests/null_dm.out)"
 {
@@ -23,6 +23,8 @@ wait $server || fail "null_dm: $(cat $guests/null_dm.out)"
 sed 's/^/  /' /results/hypervisor-port.txt
 expect "all checks of the payload" serial_has port "port: passed"
 expect "no request refused" grep -qx "insane 0" /results/hypervisor-port.txt
+expect "word of the frame that was given up" sh -c \
+    "! grep -qx 'invalidates 0' /results/hypervisor-port.txt"
 expect "no answer without a request" grep -qx "misuse 0" /results/hypervisor-port.txt
 expect "guest memory always mapped" grep -qx "faults 0" /results/hypervisor-port.txt
 wait_gone port 30
