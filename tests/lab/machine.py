@@ -26,13 +26,19 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# How the outer machine's processor is emulated. "default" is for everything; "deterministic"
-# makes virtual time equal to the number of instructions executed; "smp2" gives real concurrency
-# to measurements that need it.
+# How the outer machine's processor is emulated. With -icount one instruction is one nanosecond
+# of virtual time: a busy host makes everything slower, but no timer in dom0 or a guest expires
+# early because of it.
+#   default        idle time passes as in reality
+#   deterministic  idle time is skipped: virtual time is the number of instructions executed
+#   realtime       no -icount: virtual time is wall-clock time
+#   smp2           the same on two CPUs, for measurements that need real concurrency
 MODES = {
-    "default": ["-accel", "tcg,thread=multi", "-smp", "1"],
+    "default": ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on", "-smp", "1",
+                "-rtc", "clock=vm"],
     "deterministic": ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
                       "-smp", "1", "-rtc", "clock=vm", "-seed", "1"],
+    "realtime": ["-accel", "tcg,thread=multi", "-smp", "1"],
     "smp2": ["-accel", "tcg,thread=multi", "-smp", "2"],
 }
 
