@@ -104,8 +104,9 @@ static ssize_t read_ports(int fd, evtchn_port_t *ports, size_t size)
 }
 
 /* Takes all that the device has; ports of vCPUs are noted as masked. True if one of them was there.
- * One read empties the device, as no more ports are bound, and the device wakes its readers when it
- * stops being empty: so edge-triggered epoll is right, and spares the kernel a second look at it. */
+ * One read takes all that was there when it began. What arrives while it runs does not wake us, as
+ * the device wakes its reader only when it was empty, and it stays "not empty" until the read ends:
+ * so epoll must watch the level, an edge would be missed. */
 static bool take_ports(struct xen *x, bool *buffered)
 {
     evtchn_port_t ports[SLOTS_MAX_VCPUS + 1];
@@ -293,7 +294,7 @@ int hv_xen_start(struct hv *hv, struct error *e)
     x->events.opaque = x;
     err = loop_add(x->loop, &x->timer, EPOLLIN);
     if (!err)
-        err = loop_add(x->loop, &x->events, EPOLLIN | EPOLLET); /* see take_ports() */
+        err = loop_add(x->loop, &x->events, EPOLLIN); /* level: see take_ports() */
     return err ? error_set(e, err, "epoll: %s", strerror(-err)) : 0;
 }
 

@@ -15,7 +15,6 @@ struct domain {
     const struct config *config;
     struct loop *loop;
     struct loop_hooks hooks; /* the loop borrows them */
-    struct loop_hooks hooks;
     struct loop_source signals;
     struct hv *hv;
     struct arena arena;
