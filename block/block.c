@@ -9,6 +9,7 @@
 #include "block/block.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "block/raw_internal.h"
 
@@ -56,10 +57,35 @@ static int block_check(const struct block *b, const struct block_req *r)
     return r->length == 0;
 }
 
+/* The guest sees only an I/O error; the reason is for whoever looks after the host. */
+static void block_tell(struct block *b, const struct block_req *r)
+{
+    static const char *const verbs[] = { [BLOCK_READ] = "read",
+                                         [BLOCK_WRITE] = "write",
+                                         [BLOCK_FLUSH] = "flush",
+                                         [BLOCK_DISCARD] = "discard" };
+
+    guest_log_line(&b->log_limit, "disk",
+                   "cannot %s image '%s' at byte %llu: %s; the guest gets an I/O error",
+                   verbs[r->op], b->path,
+                   (unsigned long long)(r->op == BLOCK_FLUSH ? 0 : r->offset + r->transferred),
+                   strerror(-r->result));
+}
+
+/* Was it the host, and not the request itself? */
+static bool hosts_fault(int err)
+{
+    return err != -EINVAL && err != -EROFS && err != -EFAULT;
+}
+
 void block_account(struct block *b, const struct block_req *r)
 {
+    if (r->result == -EOPNOTSUPP)
+        return;
     if (r->result < 0) {
-        b->stats.errors += r->result != -EOPNOTSUPP;
+        b->stats.errors++;
+        if (hosts_fault(r->result))
+            block_tell(b, r);
         return;
     }
     switch (r->op) {

@@ -15,6 +15,7 @@
 
 #include "hw/core/bits.h"
 #include "hw/core/error.h"
+#include "hw/core/log.h"
 
 struct block;
 struct block_req;
@@ -58,6 +59,7 @@ struct block {
         uint64_t rd_bytes, wr_bytes, rd_operations, wr_operations, flush_operations, errors;
     } stats;
     unsigned in_flight;
+    struct guest_log_limit log_limit; /* for what the host refuses, which a guest can repeat */
 };
 
 /* How an image is to be opened. */

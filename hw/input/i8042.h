@@ -10,7 +10,6 @@
 
 #define PS2_QUEUE 16u /* scan codes or packet bytes, as in the real devices */
 #define PS2_REPLY 8u  /* bytes of an answer to a command; the longest has 5 */
-#define PS2_KEYS  128u
 
 /* A device's output: the answer to the last command goes first, then the queue. */
 #define PS2_PORT_STATE(F, A, S, p)                                                                 \

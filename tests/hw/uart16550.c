@@ -185,6 +185,8 @@ TEST(uart16550, nothing_is_lost_while_the_host_is_full)
     EXPECT_EQ(bench_inb(b, LSR) & (THRE | TEMT), THRE | TEMT);
     EXPECT_TRUE(bench_isa_level(b, IRQ));
     expect_written(b, "ABCDEFGHIJKLMNOP");
+    bench_outb(b, THR, '+'); /* and from now on at once again */
+    expect_written(b, "+");
 }
 
 TEST(uart16550, bytes_that_wait_survive_save_and_load)
@@ -287,6 +289,39 @@ TEST(uart16550, fifo_takes_16_and_then_the_host_waits)
     EXPECT_EQ(bench_inb(b, RBR), '0');
     EXPECT_EQ(bench_chardev_give(host(b), (const uint8_t *)"gh", 2), 1);
     EXPECT_EQ(bench_inb(b, LSR) & OE, 0);
+}
+
+static unsigned kicks;
+
+static void count_kick(struct chardev *c)
+{
+    (void)c;
+    kicks++;
+}
+
+/* A host that was told to wait hears of the first free place, once. */
+TEST(uart16550, waiting_host_is_kicked)
+{
+    static struct chardev_ops ops; /* outlives a failure of this test */
+
+    ops = *host(b)->ops;
+    ops.kick = count_kick;
+    host(b)->ops = &ops;
+    kicks = 0;
+    give(b, "a"); /* no FIFO: full */
+    EXPECT_EQ(bench_chardev_give(host(b), (const uint8_t *)"b", 1), 0);
+    (void)bench_inb(b, LSR);
+    EXPECT_EQ(kicks, 0);
+    EXPECT_EQ(bench_inb(b, RBR), 'a');
+    EXPECT_EQ(kicks, 1);
+    (void)bench_inb(b, LSR);
+    EXPECT_EQ(kicks, 1);
+    bench_outb(b, MCR, LOOP); /* no room in loopback; there is when it ends */
+    EXPECT_EQ(bench_chardev_give(host(b), (const uint8_t *)"c", 1), 0);
+    (void)bench_inb(b, LSR);
+    EXPECT_EQ(kicks, 1);
+    bench_outb(b, MCR, 0);
+    EXPECT_EQ(kicks, 2);
 }
 
 /* 8N1 at 115200: ten bits take 86.8 us; four characters later the interrupt comes. */

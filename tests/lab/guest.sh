@@ -48,6 +48,7 @@ build_tools()
     $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/waitfor" "$here/tools/waitfor.c"
     $cc $warnings -O2 -static -o "$lab/tools/pattern" "$here/tools/pattern.c"
     $cc $warnings -O2 -o "$lab/tools/ioreq-probe" "$here/tools/ioreq-probe.c" -lxendevicemodel
+    $cc $warnings -O2 -o "$lab/tools/png-info" "$here/tools/png-info.c" -lpng
 }
 
 # shellcheck disable=SC2086

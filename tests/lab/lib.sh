@@ -159,13 +159,17 @@ guest_create()
     say "guest $1 created, domain $(domid_of "$1")"
 }
 
-# wait_serial NAME LIMIT MARKER...: until the guest says one of them on its serial port.
+# wait_serial NAME LIMIT MARKER...: until the guest says one of them on its serial port. A device
+# model that ends without it ends the wait.
 wait_serial()
 {
-    local name=$1 limit=$2 status found
+    local name=$1 limit=$2 status found pid
     shift 2
-    found=$(waitfor "$limit" "$guests/$name.serial" "$@")
+    pid=$(dm_pid "$name")
+    # shellcheck disable=SC2086 # an option and its value, or nothing
+    found=$(waitfor ${pid:+-p $pid} "$limit" "$guests/$name.serial" "$@")
     status=$?
+    [ $status != 3 ] || fail "guest $name's device model ended before it said \"$*\""
     [ $status = 0 ] || fail "guest $name did not say \"$*\" within $limit s"
     say "guest $name: $found"
 }
@@ -197,6 +201,30 @@ wait_gone()
 {
     wait_until "$2" "guest $1 gone" domain_gone "$1"
     say "guest $1 has ended"
+}
+
+process_gone()
+{
+    [ ! -d "/proc/$1" ]
+}
+
+# Somebody holds an open file description lock on this image, as device models do.
+image_locked()
+{
+    grep -q "OFDLCK .*:$(stat -c %i "$1") " /proc/locks
+}
+
+# What a guest's device model has written to its log since it was started.
+dm_log()
+{
+    cat "/var/log/xen/qemu-dm-$1.log"
+}
+
+# shut_down_with NAME CODE: the reason by which the domain ended (0 power off, 1 reboot), as the
+# xl that watched over it has logged it.
+shut_down_with()
+{
+    grep -q "has shut down, reason code $2 " "/var/log/xen/xl-$1.log"
 }
 
 guest_destroy()

@@ -87,8 +87,11 @@ bool pci_find_class(uint16_t class_code, uint32_t *slot, uint32_t *function)
 
 void idle(void)
 {
+    outb(PIC1_DATA, 0xff);
+    outb(PIC2_DATA, 0xff);
     for (;;) {
-        __asm__ volatile("cli; hlt");
+        /* With interrupts off, Xen takes a halted guest for one that has powered off. */
+        __asm__ volatile("sti; hlt");
     }
 }
 

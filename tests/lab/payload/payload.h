@@ -18,6 +18,8 @@
 #define PM1A_CONTROL      0xb004 /* where hvmloader puts the PIIX4's power management ports */
 #define PM1A_SLEEP_ENABLE 0x2000
 #define RESET_CONTROL     0xcf9
+#define PIC1_DATA         0x21
+#define PIC2_DATA         0xa1
 
 static inline uint8_t inb(uint16_t port)
 {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 600
+# bench
 #
 # Costs of one access of each kind, written to /results/bench-port.txt as "name value" lines.
 # Instructions in the deterministic mode, TSC ticks otherwise.
