@@ -21,7 +21,7 @@ LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/
 	hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
 	$(wildcard toolstack/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
 # The parts that need Xen's libraries; --disable-xen leaves them out.
-XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c hw/xen/vkbd.c)
+XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c)
 ifneq ($(XEN),yes)
 LIB_SRC := $(filter-out $(XEN_SRC),$(LIB_SRC))
 endif
@@ -35,7 +35,7 @@ UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
 PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl
 
 .PHONY: all check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests fuzz
-all: $(if $(filter yes,$(XEN)),$(PROGRAMS)) $(BUILD)/compile_commands.json
+all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -70,6 +70,12 @@ $(BUILD)/hvmdm: $(call obj,hvmdm.c) $(LIB)
 $(BUILD)/hvmdm-ctl: $(call obj,hvmdm-ctl.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# A program that is nothing but an ioreq server; the lab's scenario hypervisor-port runs it.
+$(BUILD)/tests/null_dm: $(call obj,tests/bench/null_dm.c) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) -lpthread
 
 # A device without its test file does not build: the rule has no source then.
 $(BUILD)/tests/hw-%: $(BUILD)/obj/tests/hw/%.o $(BUILD)/obj/tests/bench_main.o $(call obj,$(TEST_LIB_SRC)) $(LIB)

@@ -71,8 +71,7 @@ static int add_chipset(struct machine *m, const struct pc_host *h, struct error 
         { .ops = &pciconf_ops, .base = { 0xcf8 } },
         { .ops = &piix3_ops, .devfn = FUNCTION(1, 0) },
         { .ops = &cmos_ops, .base = { 0x70 }, .host = { .nvram = h->nvram } },
-        { .ops = &legacy_ops,
-          .base = { PORT_ZERO, 0xc0, 0x80, 0x480, 0x92, 0xe9 } },
+        { .ops = &legacy_ops, .base = { PORT_ZERO, 0xc0, 0x80, 0x480, 0x92, 0xe9 } },
         { .ops = &i8042_ops, .base = { 0x60, 0x64 }, .isa_irq = { 1, 12 } },
     };
     int err = 0;
@@ -87,8 +86,10 @@ static int add_serials(struct machine *m, const struct pc_host *h, struct error 
     int err = 0;
 
     for (unsigned i = 0; i < PC_SERIALS && err == 0; i++) {
-        const struct device_row row = { .ops = &uart16550_ops, .instance = i,
-                                        .base = { com_port[i] }, .isa_irq = { com_irq[i] },
+        const struct device_row row = { .ops = &uart16550_ops,
+                                        .instance = i,
+                                        .base = { com_port[i] },
+                                        .isa_irq = { com_irq[i] },
                                         .host = { .chr = h->serial[i] } };
 
         if (h->have_serial[i])
@@ -99,8 +100,10 @@ static int add_serials(struct machine *m, const struct pc_host *h, struct error 
 
 static int add_ide(struct machine *m, const struct pc_host *h, struct error *e)
 {
-    struct device_row row = { .ops = &piix3_ide_ops, .devfn = FUNCTION(1, 1),
-                              .base = { 0x1f0, 0x3f6, 0x170, 0x376 }, .isa_irq = { 14, 15 } };
+    struct device_row row = { .ops = &piix3_ide_ops,
+                              .devfn = FUNCTION(1, 1),
+                              .base = { 0x1f0, 0x3f6, 0x170, 0x376 },
+                              .isa_irq = { 14, 15 } };
 
     for (unsigned i = 0; i < PC_DISKS; i++) {
         row.host.disk[i] = h->disk[i];
@@ -111,9 +114,11 @@ static int add_ide(struct machine *m, const struct pc_host *h, struct error *e)
 
 static int add_pm(struct machine *m, const struct pc_host *h, struct error *e)
 {
-    const struct device_row row = { .ops = &piix4_pm_ops, .devfn = FUNCTION(1, 3),
+    const struct device_row row = { .ops = &piix4_pm_ops,
+                                    .devfn = FUNCTION(1, 3),
                                     .base = { 0xb000, 0xb2, 0xafe0, 0xaf00, 0xae00 },
-                                    .isa_irq = { 9 }, .host = { .vcpus = h->vcpus } };
+                                    .isa_irq = { 9 },
+                                    .host = { .vcpus = h->vcpus } };
 
     return h->no_acpi ? 0 : machine_add(m, &row, e);
 }
@@ -131,8 +136,11 @@ static int add_vga(struct machine *m, const struct pc_host *h, struct error *e)
         .ops = &stdvga_ops,
         .devfn = ANY_PCI,
         .base = { 0x3b4, 0x3c0, 0x1ce, 0xa0000 },
-        .host = { .display = h->display, .rom = h->vga_rom, .rom_size = h->vga_rom_size,
-                  .vram_bytes = h->vram_bytes, .vram_gfn = h->vram_gfn },
+        .host = { .display = h->display,
+                  .rom = h->vga_rom,
+                  .rom_size = h->vga_rom_size,
+                  .vram_bytes = h->vram_bytes,
+                  .vram_gfn = h->vram_gfn },
     };
 
     return h->vram_bytes ? machine_add(m, &row, e) : 0;

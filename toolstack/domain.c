@@ -10,6 +10,7 @@
 #include "block/block.h"
 #include "chardev/chardev.h"
 #include "hw/xen/vkbd.h"
+#include "ioreq/pv.h"
 #include "ioreq/xen.h"
 #include "toolstack/ctl.h"
 #include "toolstack/domain_private.h"
@@ -226,7 +227,11 @@ static int start(struct domain *d, struct error *e)
     if (err == 0)
         err = xenstore_open(d->loop, NULL, &d->xs, e);
     if (err == 0)
+        err = pv_xen_open(d->loop, d->config->domid, &d->pv, e);
+    if (err == 0)
         err = vkbd_open(d->xs, d->config->domid, &d->vkbd, e);
+    if (err == 0)
+        vkbd_set_pv(d->vkbd, d->pv);
     if (err == 0)
         err = hv_xen_start(d->hv, e);
     if (err < 0)
@@ -243,6 +248,8 @@ static void stop(struct domain *d)
 {
     ctl_close(d->ctl);
     vkbd_close(d->vkbd);
+    if (d->pv)
+        d->pv->ops->destroy(d->pv);
     if (d->qmp)
         qmp_free(d->qmp);
     if (d->m)

@@ -26,10 +26,11 @@ struct domain {
     struct ctl *ctl;
     struct xenstore *xs;
     struct vkbd *vkbd;
+    struct pv *pv;
     enum vm_status status;
 };
 
-extern const struct vm_ops domain_vm_ops; /* on a struct domain */
+extern const struct vm_ops domain_vm_ops;    /* on a struct domain */
 extern const struct vm_ops domain_probe_ops; /* the same without a machine */
 
 #endif

@@ -7,9 +7,10 @@
 
 #include "hw/core/machine.h"
 
-#define BUS_RANGES  96 /* ranges of one space: 256 is Xen's limit, a full board has about 50 */
-#define IRQ_PENDING 32 /* line changes of one event kept in order; more keep only the last level   \
-                        */
+#define BUS_RANGES 96 /* ranges of one space: 256 is Xen's limit, a full board has about 50 */
+#define IRQ_PENDING                                                                                \
+    32 /* line changes of one event kept in order; more keep only the last level                   \
+        */
 #define PCI_BARS  7
 #define PCI_SLOTS 32
 

@@ -22,7 +22,7 @@ lab=$(cd "${1:-$here/../../build}/lab" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 cc=${CC:-gcc}
 grub_files=/usr/lib/grub/i386-pc
-guest_modules="ata_piix ata_generic sd_mod sr_mod xen-blkfront isofs psmouse"
+guest_modules="ata_piix ata_generic sd_mod sr_mod xen-blkfront xen-kbdfront isofs psmouse"
 arguments_length=200 # bytes of kernel command line that an image has room for
 
 key=$({
@@ -47,6 +47,7 @@ build_tools()
 {
     $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/waitfor" "$here/tools/waitfor.c"
     $cc $warnings -O2 -static -o "$lab/tools/pattern" "$here/tools/pattern.c"
+    $cc $warnings -O2 -static -o "$lab/tools/nsclock" "$here/tools/nsclock.c"
     $cc $warnings -O2 -o "$lab/tools/ioreq-probe" "$here/tools/ioreq-probe.c" -lxendevicemodel
     $cc $warnings -O2 -o "$lab/tools/png-info" "$here/tools/png-info.c" -lpng
 }

@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make bench: hvmdm beside QEMU in one boot of the lab, as ratios. In the deterministic mode a tick
+# is one instruction of the whole machine (Xen, dom0's kernel, device model, guest).
+#
+#   tests/bench/run.sh [--no-run]    (--no-run: only the table of the last run)
+set -eu
+cd "$(dirname "$0")/../.."
+results=build/lab/log/results/bench.txt
+
+[ "${1:-}" = --no-run ] || tests/lab/lab run --mode deterministic bench || exit 1
+[ -s "$results" ] || {
+    echo "bench: $results is missing or empty: run 'make bench' first" >&2
+    exit 1
+}
+
+awk '
+    function show(name, text, goal,   h, q) {
+        h = v["hvmdm", name]; q = v["qemu", name]
+        if (h == "" || q == "") return
+        printf "%-34s %12d %12d %7s  %s\n", text, h, q, q > 0 ? sprintf("%.2f", h / q) : "-", goal
+    }
+    { v[$1, $2] = $3 }
+    END {
+        printf "%-34s %12s %12s %7s  %s\n", "instructions, lower is better", "hvmdm", "QEMU 7.2", "ratio", "goal"
+        show("port_read_xen", "port read inside Xen", "")
+        show("port_read", "port read", "at most 37000")
+        show("port_write", "port write", "")
+        show("serial_read", "serial port read", "")
+        show("pci_config_read", "PCI configuration read", "")
+        show("mmio_read", "MMIO register read", "")
+        show("mmio_write", "MMIO register write", "")
+        show("vga_write", "VGA planar write (buffered)", "")
+        show("vga_read", "VGA planar read", "")
+        show("insw_sector", "rep insw of a sector", "at most 45000 beyond its accesses")
+        show("pio_sector", "PIO sector, command to data", "")
+        show("pio_64k", "64 KiB, READ SECTORS", "")
+        show("pio_multiple_64k", "64 KiB, READ MULTIPLE", "")
+        show("dma_4k", "4 KiB, bus master", "")
+        show("dma_64k", "64 KiB, bus master", "")
+        show("exec_to_running", "exec to running", "at most a tenth")
+        printf "\n%-34s %12s %12s %7s  %s\n", "idle Linux guest", "hvmdm", "QEMU 7.2", "ratio", "goal"
+        show("pss_dirty_kib", "Pss_Dirty, KiB, all processes", "at most 1331")
+        show("pss_kib", "Pss, KiB, all processes", "")
+        show("threads", "threads", "1")
+        show("wakeups_10s", "wake-ups in 10 s", "0")
+    }' "$results"

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# time-limit: 3000
+# bench
+#
+# hvmdm and QEMU in one boot of dom0: costs per access, start-up, memory of an idle Linux guest.
+# Lines "MODEL NAME VALUE" go to /results/bench.txt; tests/bench/run.sh makes the table.
+
+peer=/usr/libexec/xen-qemu-system-i386
+out=/results/bench.txt
+: >$out
+
+# The device model under measurement, started through a wrapper that notes the time.
+wrapper()
+{
+    printf '#!/bin/sh\nexec nsclock %s/start %s "$@"\n' "$guests" "$1" >$guests/dm-wrapper
+    chmod 755 $guests/dm-wrapper
+}
+
+# Notes the time at which each device model says "running".
+watch_ready()
+{
+    rm -f $guests/ready
+    xenstore-watch /local/domain/0/device-model | while read -r path; do
+        case $path in
+        */state) [ -e $guests/ready ] || nsclock >$guests/ready ;;
+        esac
+    done &
+}
+
+note_start()
+{
+    wait_until 60 "time of readiness" [ -s $guests/ready ]
+    echo "$1 exec_to_running $(($(cat $guests/ready) - $(cat $guests/start)))" >>$out
+}
+
+# Sum over all processes of the device model.
+note_memory()
+{
+    local pid
+    pid=$(dm_pid "$2")
+    awk -v model="$1" '{ sum[$1] += $2 } END {
+        printf "%s pss_dirty_kib %d\n%s pss_kib %d\n", model, sum["Pss_Dirty:"], model, sum["Pss:"]
+    }' /proc/"$pid"/smaps_rollup >>$out
+    # shellcheck disable=SC2012 # one line per thread
+    echo "$1 threads $(ls /proc/"$pid"/task | wc -l)" >>$out
+}
+
+# Context switches of an idle guest's device model in ten seconds: each is a wake-up.
+note_wakeups()
+{
+    local pid before after
+    pid=$(dm_pid "$2")
+    before=$(awk '/^voluntary/ { print $2 }' /proc/"$pid"/status)
+    sleep 10
+    after=$(awk '/^voluntary/ { print $2 }' /proc/"$pid"/status)
+    echo "$1 wakeups_10s $((after - before))" >>$out
+}
+
+accesses()
+{
+    DM=$guests/dm-wrapper
+    watch_ready
+    watcher=$!
+    guest_create "b$1" memory=64 \
+        disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$(payload bench-port)"
+    note_start "$1"
+    kill $watcher 2>/dev/null
+    wait_serial "b$1" 400 "bench: begin"
+    wait_serial "b$1" 900 "bench: end" "bench: FAILED"
+    tr -d '\r' <"$guests/b$1.serial" | sed -n '/bench: begin/,/bench: end/p' |
+        awk -v model="$1" '/^[a-z_0-9]+ [0-9]+$/ { print model, $0 }' >>$out
+    wait_gone "b$1" 60
+}
+
+# Without unplug, so that the emulated disk stays; the test "wait" sits at its prompt.
+idle()
+{
+    guest_create "i$1" memory=256 \
+        disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$(media "i$1" disk "quiet xen_emul_unplug=never lab=wait lab_modules=xen-kbdfront")"
+    wait_serial "i$1" 900 "lab-guest: up"
+    sleep 5
+    note_memory "$1" "i$1"
+    note_wakeups "$1" "i$1"
+    guest_destroy "i$1"
+}
+
+hvmdm=$DM
+for model in hvmdm qemu; do
+    [ $model = hvmdm ] && path=$hvmdm || path=$peer
+    wrapper "$path"
+    accesses $model
+    [ -n "$BENCH_NO_IDLE" ] || idle $model
+done
+sed 's/^/  /' $out
+expect_clean
