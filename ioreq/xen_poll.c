@@ -25,7 +25,7 @@
 #define WAIT_MIN    UINT64_C(20000)
 #define CREDIT_MAX  32
 #define TRIAL       2 /* credit of a trial: one wait */
-#define BACKOFF_MIN 64u
+#define BACKOFF_MIN 512u
 #define BACKOFF_MAX 65536u
 
 static bool worthwhile(const struct xen_poll *p)

@@ -13,7 +13,7 @@ static bool append(struct json_scan *s, char c)
 {
     if (s->skip_object)
         return true;
-    if (s->len == s->cap) {
+    if (!s->text || s->len == s->cap) {
         size_t cap = s->cap ? s->cap * 2 : 256;
         char *text = s->len < JSON_SCAN_SIZE ? realloc(s->text, cap) : NULL;
 

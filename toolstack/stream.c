@@ -188,7 +188,7 @@ bool stream_send(struct stream *s, const void *bytes, size_t n)
         n -= done;
         grown = waiting + n <= STREAM_OUT_MAX ? malloc(waiting + n) : NULL;
         if (grown) {
-            if (waiting)
+            if (s->out && waiting)
                 memcpy(grown, s->out + s->out_done, waiting);
             memcpy(grown + waiting, (const char *)bytes + done, n);
             free(s->out);

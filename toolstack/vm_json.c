@@ -31,7 +31,7 @@ json_t *json_text(const char *s)
     json_t *j = s ? json_string(s) : json_null();
     char *safe;
 
-    if (j)
+    if (j || !s)
         return j;
     safe = strdup(s);
     if (!safe)

@@ -19,7 +19,7 @@ awk '
     function show(name, text, goal,   h, q) {
         h = v["hvmdm", name]; q = v["qemu", name]
         if (h == "" || q == "") return
-        printf "%-34s %12d %12d %7s  %s\n", text, h, q, q > 0 ? sprintf("%.2f", h / q) : "-", goal
+        printf "%-34s %12d %12d %7s  %s\n", text, h, q, (q > 0 ? sprintf("%.2f", h / q) : "-"), goal
     }
     { v[$1, $2] = $3 }
     END {

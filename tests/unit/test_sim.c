@@ -46,8 +46,10 @@ static int setup(void **state)
     if (!b)
         return -1;
     b->hv = hv_sim_new(NULL);
-    if (!b->hv)
+    if (!b->hv) {
+        free(b);
         return -1;
+    }
     sim_set_sink(b->hv, &sink);
     b->answer = 0x8877665544332211;
     *state = b;
