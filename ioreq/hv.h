@@ -51,7 +51,7 @@ struct hv_ops {
     /* Tell live migration that frames changed. */
     int (*mark_dirty)(struct hv *hv, uint64_t gfn, uint64_t nr);
 
-    /* Memory that we add to the guest (VRAM): see toolstack-contract 4.9. */
+    /* Memory that we add to the guest (VRAM), in domain-wide frame numbers. */
     int (*populate)(struct hv *hv, uint64_t gfn, uint64_t nr);
     int (*relocate)(struct hv *hv, uint64_t from_gfn, uint64_t to_gfn, uint64_t nr);
     /* Pin the cache attribute write-back, or (false) delete the pin of exactly these frames. */

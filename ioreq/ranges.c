@@ -2,7 +2,7 @@
 /*
  * ranges - see ranges.h.
  *
- * Source: toolstack-contract 4.7. Absent: buses other than 0.
+ * Source: Xen hvm/ioreq.c. Absent: buses other than 0.
  */
 #include "ioreq/ranges.h"
 

@@ -3,7 +3,7 @@
  * ranges - which ports, memory and PCI functions our ioreq server has registered.
  *
  * Xen cannot list them, so both ports of the hypervisor keep this table; its rules are Xen's
- * (toolstack-contract 4.7): at most 256 disjoint ranges of a kind, adjacent ones merge, no overlap.
+ * (Xen hvm/ioreq.c): at most 256 disjoint ranges of a kind, adjacent ones merge, no overlap.
  */
 #ifndef IOREQ_RANGES_H
 #define IOREQ_RANGES_H

@@ -2,7 +2,7 @@
 /*
  * request - one access of the guest, copied out of the shared page and checked.
  *
- * Slot layout and rules: toolstack-contract 4.4 and 4.5, Xen's public/hvm/ioreq.h.
+ * Slot layout and rules: Xen's public/hvm/ioreq.h.
  */
 #ifndef IOREQ_REQUEST_H
 #define IOREQ_REQUEST_H

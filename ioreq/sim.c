@@ -2,7 +2,7 @@
 /*
  * sim - see sim.h. Here: requests and the two shared pages from Xen's side, interrupts, clock.
  *
- * Sources: toolstack-contract 4.2 (who gets an access), 4.4 to 4.8; PCI 2.1 section 3.2.2.3.2
+ * Sources: Xen hvm/ioreq.c (who gets an access), public/hvm/ioreq.h; PCI 2.1 section 3.2.2.3.2
  *          (configuration mechanism 1) for the latch of 0xcf8, which Xen keeps.
  * Absent:  interrupt controllers and vCPUs; what Xen does with a request that is not answered.
  */

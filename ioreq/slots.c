@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * slots - see slots.h. Layouts: Xen public/hvm/ioreq.h, toolstack-contract 4.4 to 4.6.
+ * slots - see slots.h. Layouts: Xen public/hvm/ioreq.h.
  *
  * The pages are shared with the hypervisor, not with the guest, but everything in a slot is guest
  * input all the same. All accesses are single loads and stores of naturally aligned words.

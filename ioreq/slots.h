@@ -3,7 +3,7 @@
  * slots - the protocol of the two shared pages of an ioreq server.
  *
  * Pure memory code, the same for xen and sim. The synchronous page holds one 32-byte slot per vCPU
- * (toolstack-contract 4.4, 4.5), the buffered page a ring of 511 writes (4.6); layouts and state
+ * (state, address, data), the buffered page a ring of 511 writes; layouts and state
  * numbers are Xen's public/hvm/ioreq.h. Rules kept here, so that nobody else has to know them:
  *
  * - a slot is copied once, and only the copy is used;

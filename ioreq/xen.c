@@ -2,7 +2,7 @@
 /*
  * xen - see xen.h. Here: life of the ioreq server, its event channels, the buffered ring's timer.
  *
- * Sources: toolstack-contract 4.3 to 4.6; Xen public/hvm/dm_op.h; Linux xen/evtchn.h for what
+ * Sources: Xen public/hvm/dm_op.h; Linux xen/evtchn.h for what
  *          reading and writing the event channel device does (a port read is masked until written).
  * Absent:  adoption of a server that another process left behind (slots_scan() is ready for it).
  */

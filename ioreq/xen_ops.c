@@ -2,7 +2,7 @@
 /*
  * xen_ops - the hypercalls behind struct hv_ops: ranges, interrupts, guest memory, shutdown.
  *
- * Sources: toolstack-contract 4.7 to 4.10; Xen public/hvm/dm_op.h, public/memory.h, public/hvm/
+ * Sources: Xen public/hvm/dm_op.h, public/memory.h, public/hvm/
  *          hvm_op.h and params.h. libxenctrl is not used (its interface changes with each release):
  *          populate_physmap and set_param go through libxencall.
  */

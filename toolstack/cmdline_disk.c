@@ -2,7 +2,7 @@
 /*
  * cmdline_disk - the -drive, -device, -netdev, -chardev and -mon arguments, and how they fit.
  *
- * Paths with commas: libxl writes a disk in one of two forms (contract 1.9),
+ * Paths with commas: libxl writes a disk in one of two forms,
  *     file=PATH,if=...,...      options only after the path
  *     if=none,...,file=PATH[,format=WORD]     at most the format after the path
  * so the path ends where, read from the right, something follows that is no option of the form or

@@ -4,7 +4,7 @@
  *
  * Datasheet: Intel 290549-001, "82440FX PCI and memory controller (PMC)".
  * Present:   identity, PAM0-PAM6 and SMRAM as storage. The subsystem ids are those by which SeaBIOS
- *            recognises a virtual PC (toolstack-contract 5.1).
+ *            recognises a virtual PC.
  * Absent:    what PAM and SMRAM do: 0xc0000-0xfffff is ordinary RAM under Xen and there is no SMM.
  *            DRAM, timing and error registers read 0: no firmware sizes memory here. Bus master and
  *            memory bits of PCICMD can be cleared (hard-wired to 1 in the chip).

@@ -3,7 +3,7 @@
  * piix4_pm - power management function, PCI 00:01.3, with the ports that Xen's ACPI tables name.
  *
  * Datasheet: Intel 290562-001, "82371AB (PIIX4)", function 3; ACPI 2.0 section 4.7. GPE0, CPU and
- *            PCI hotplug ports are not Intel's: toolstack-contract 5.3 and 5.4.
+ *            PCI hotplug ports are not Intel's: they are what the DSDT that hvmloader builds names.
  * Present:   SCI enable by APMC (hvmloader's handshake), sleep states S5 (type 0) and S3 (type 1),
  *            GPE0 with SCI, bitmap of present vCPUs, PM timer (Xen answers it itself).
  * Absent:    the base in PMBASE and the enable bit in PMREGMISC are storage: the ports are where

@@ -95,7 +95,8 @@ struct device_ops {
                   struct error *e); /* check and rebuild caches; state is hostile */
     /* PCI configuration register(s) [reg, reg+width) took a new value. */
     void (*config_written)(struct device *d, unsigned reg, unsigned width);
-    /* A machine-wide announcement: Xen unplug. `mask` as in toolstack-contract 6.2. */
+    /* A machine-wide announcement: Xen unplug. `mask` as in docs/misc/hvm-emulated-unplug of Xen.
+     */
     void (*unplug)(struct device *d, unsigned mask);
     /* Stop starting host I/O and wait for what is in flight (save, exit). */
     void (*drain)(struct device *d);

@@ -3,7 +3,7 @@
  * xen_platform - Xen platform device: PCI function 5853:0001 and the ports by which PV drivers
  * unplug emulated disks and NICs.
  *
- * Source:  Xen docs/misc/hvm-emulated-unplug and xen-platform-pci; toolstack-contract 6.
+ * Source:  Xen docs/misc/hvm-emulated-unplug and xen-platform-pci.
  * Present: both port protocols, log port, ROM lock, unplug.
  * Absent:  the INTA pin: Xen raises it itself for callbacks. Blacklisting of driver versions.
  *          Behind BAR 1 is nothing: guests map their shared pages there.
