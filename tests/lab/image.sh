@@ -59,7 +59,7 @@ kernel_package()
 
 inputs()
 {
-    cat "$0" "$here"/dom0/*
+    cat "$0" "$here"/dom0/{early-init,init,agent} # the other files there go by 9p
     echo "$1"
     dpkg-query -W -f '${Package} ${Version}\n' xen-utils-4.17 xen-utils-common \
         xenstore-utils xen-hypervisor-4.17-amd64 qemu-system-xen seabios ipxe-qemu \

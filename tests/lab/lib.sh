@@ -159,6 +159,14 @@ guest_create()
     say "guest $1 created, domain $(domid_of "$1")"
 }
 
+escape=$(printf '\033')
+
+# Text from a guest without escape sequences and control characters.
+readable()
+{
+    sed "s/$escape\[[0-9;?]*[A-Za-z]//g" | tr -cd '\011\012\040-\176'
+}
+
 # wait_serial NAME LIMIT MARKER...: until the guest says one of them on its serial port. A device
 # model that ends without it ends the wait.
 wait_serial()
@@ -171,7 +179,7 @@ wait_serial()
     status=$?
     [ $status != 3 ] || fail "guest $name's device model ended before it said \"$*\""
     [ $status = 0 ] || fail "guest $name did not say \"$*\" within $limit s"
-    say "guest $name: $found"
+    say "guest $name: $(echo "$found" | readable)"
 }
 
 serial_has()

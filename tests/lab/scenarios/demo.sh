@@ -8,22 +8,19 @@
 # Prints what a file gains, line by line, until it is killed. $1: file, $2: put before each line.
 follow()
 {
-    local line
     until [ -e "$1" ]; do
         usleep 100000
     done
     tail -n +1 -f "$1" | tr_lines "$2"
 }
 
-# Without carriage returns and escape sequences (GRUB's), one line at a time: no filter that
-# buffers its output would do.
+# Line by line (no filter that buffers its output would do), each with $1 in front.
 tr_lines()
 {
     local line
     while IFS= read -r line; do
         case $line in
-        *[![:print:]]*) line=$(printf %s "$line" | sed 's/\x1b[[][0-9;?]*[A-Za-z]//g' |
-            tr -cd '\011\040-\176') ;;
+        *[![:print:]]*) line=$(echo "$line" | readable) ;;
         esac
         printf '%s%s\n' "$1" "$line"
     done

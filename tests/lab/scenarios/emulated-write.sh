@@ -34,6 +34,10 @@ expect_quiet_kernel write
 pattern write "$want" $offset $length 11 >/dev/null || fail "cannot make the expected image"
 pattern write "$want" $((offset + length)) $length 12 >/dev/null ||
     fail "cannot make the expected image"
-expect "the image is as written: $(cmp "$want" "$image" 2>&1)" cmp -s "$want" "$image"
+if ! cmp -s "$want" "$image"; then
+    cmp -l "$want" "$image" | head -n 4 # place, expected byte, byte found
+    pattern check "$image" $offset $length 11
+    fail "the image is not as written: $(cmp -l "$want" "$image" | wc -l) bytes differ"
+fi
 say "image is right: $((2 * mib)) MiB written, the rest untouched"
 expect_clean

@@ -36,7 +36,8 @@ static bool scan(const char *path, long offset, char **markers)
         return false;
     }
     if (fseek(file, offset, SEEK_SET) == 0) {
-        while (!found && getline(&line, &size, file) > 0) {
+        /* The last line may still be growing: not before its end. */
+        while (!found && getline(&line, &size, file) > 0 && strchr(line, '\n')) {
             for (char **marker = markers; *marker && !found; marker++) {
                 found = strstr(line, *marker) != NULL;
             }
