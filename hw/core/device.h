@@ -100,7 +100,6 @@ struct device_ops {
     void (*unplug)(struct device *d, unsigned mask);
     /* Stop starting host I/O and wait for what is in flight (save, exit). */
     void (*drain)(struct device *d);
-    /* Fuzz driver and generic tests: attach typical host sides before realize. */
 };
 
 /* The host side that a row of the board connects. Borrowed; each device takes what it knows. */
