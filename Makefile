@@ -25,7 +25,7 @@ XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c)
 ifneq ($(XEN),yes)
 LIB_SRC := $(filter-out $(XEN_SRC),$(LIB_SRC))
 endif
-TEST_LIB_SRC := tests/bench.c tests/bench_host.c tests/generic.c
+TEST_LIB_SRC := $(filter-out tests/bench_main.c,$(wildcard tests/*.c))
 UNIT := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stdvga_bench - the guest's side of a VGA for its tests: the register values of the VGA BIOS
- * modes, short names for indexed accesses, screenshots.
+ * stdvga_bench - the board and the guest's side of a VGA, for its tests: the register values of the
+ * VGA BIOS modes, short names for indexed accesses, text, screenshots.
+ *
+ * A file that includes it has the board for its TESTs.
  */
 #ifndef TESTS_HW_STDVGA_BENCH_H
 #define TESTS_HW_STDVGA_BENCH_H
@@ -17,7 +19,37 @@ enum { WINDOW = 0xa0000, TEXT_WINDOW = 0xb8000, ROM_BYTES = 0x9800 };
 #define BAR2     UINT32_C(0xf2000000)
 #define ROM_BASE UINT32_C(0xf3000000)
 
+extern const struct device_ops stdvga_ops;
+
 static struct display screen;
+static uint8_t rom_image[ROM_BYTES];
+
+BENCH_SETUP
+{
+    struct device_row row = {
+        .ops = &stdvga_ops,
+        .base = { 0x3b4, 0x3c0, 0x1ce, WINDOW },
+        .devfn = DEVFN,
+        .host = { .display = &screen,
+                  .rom = rom_image,
+                  .rom_size = ROM_BYTES,
+                  .vram_gfn = VRAM_GFN,
+                  .vram_bytes = VRAM_BYTES },
+    };
+
+    for (unsigned i = 0; i < ROM_BYTES; i++)
+        rom_image[i] = (uint8_t)(i * 7 + (i >> 8));
+    return bench_new(&row, 1);
+}
+
+/* main() of a program beside hw-stdvga: the checks that every device gets run there only. */
+static inline int stdvga_bench_main(int argc, char **argv)
+{
+    static char own[] = "stdvga.*";
+    char *args[] = { argv[0], argc > 1 ? argv[1] : own, NULL };
+
+    return bench_main(2, args);
+}
 
 /* ---- what a BIOS does ---- */
 
@@ -101,22 +133,22 @@ static const struct mode mode_13 = {
     { AR_DIRECT, 0x41, 0, 0x0f, 0, 0 },
 };
 
-static void seq(struct bench *b, unsigned i, unsigned v)
+static inline void seq(struct bench *b, unsigned i, unsigned v)
 {
     bench_outw(b, 0x3c4, v << 8 | i);
 }
 
-static void gfx(struct bench *b, unsigned i, unsigned v)
+static inline void gfx(struct bench *b, unsigned i, unsigned v)
 {
     bench_outw(b, 0x3ce, v << 8 | i);
 }
 
-static void crt(struct bench *b, unsigned i, unsigned v)
+static inline void crt(struct bench *b, unsigned i, unsigned v)
 {
     bench_outw(b, bench_inb(b, 0x3cc) & 1 ? 0x3d4 : 0x3b4, v << 8 | i);
 }
 
-static void att(struct bench *b, unsigned i, unsigned v)
+static inline void att(struct bench *b, unsigned i, unsigned v)
 {
     bench_inb(b, 0x3da);
     bench_inb(b, 0x3ba);
@@ -125,12 +157,12 @@ static void att(struct bench *b, unsigned i, unsigned v)
 }
 
 /* The colour that DAC entry i gets here, as written and as shown. */
-static unsigned dac_part(unsigned i, unsigned part)
+static inline unsigned dac_part(unsigned i, unsigned part)
 {
     return (i * (part + 1) + part * 11) & 63;
 }
 
-static uint32_t rgb(unsigned i)
+static inline uint32_t rgb(unsigned i)
 {
     uint32_t c = 0;
 
@@ -139,7 +171,7 @@ static uint32_t rgb(unsigned i)
     return c;
 }
 
-static void set_mode(struct bench *b, const struct mode *m)
+static inline void set_mode(struct bench *b, const struct mode *m)
 {
     bench_outb(b, 0x3c2, m->misc);
     for (unsigned i = 0; i < 5; i++)
@@ -158,19 +190,19 @@ static void set_mode(struct bench *b, const struct mode *m)
             bench_outb(b, 0x3c9, dac_part(i, part));
 }
 
-static void vbe(struct bench *b, unsigned i, unsigned v)
+static inline void vbe(struct bench *b, unsigned i, unsigned v)
 {
     bench_outw(b, 0x1ce, i);
     bench_outw(b, 0x1cf, v);
 }
 
-static unsigned vbe_get(struct bench *b, unsigned i)
+static inline unsigned vbe_get(struct bench *b, unsigned i)
 {
     bench_outw(b, 0x1ce, i);
     return bench_inw(b, 0x1cf);
 }
 
-static void vbe_mode(struct bench *b, unsigned x, unsigned y, unsigned bpp, unsigned flags)
+static inline void vbe_mode(struct bench *b, unsigned x, unsigned y, unsigned bpp, unsigned flags)
 {
     vbe(b, VBE_ENABLE, 0);
     vbe(b, VBE_XRES, x);
@@ -179,22 +211,22 @@ static void vbe_mode(struct bench *b, unsigned x, unsigned y, unsigned bpp, unsi
     vbe(b, VBE_ENABLE, VBE_ENABLE_ON | flags);
 }
 
-static void shot(struct surface *s)
+static inline void shot(struct surface *s)
 {
     struct error e = { "" };
 
     EXPECT_EQ(screen.draw(screen.opaque, s, &e), 0);
 }
 
-static uint32_t pixel(const struct surface *s, unsigned x, unsigned y)
+static inline uint32_t pixel(const struct surface *s, unsigned x, unsigned y)
 {
     assert_true(x < s->width && y < s->height);
     return s->pixels[(size_t)y * s->width + x];
 }
 
 /* rep movs between RAM and the window. */
-static void movs(struct bench *b, uint64_t window, uint64_t ram, unsigned size, unsigned n,
-                 bool to_ram)
+static inline void movs(struct bench *b, uint64_t window, uint64_t ram, unsigned size, unsigned n,
+                        bool to_ram)
 {
     struct request r = { .type = REQ_COPY,
                          .addr = window,
@@ -207,20 +239,81 @@ static void movs(struct bench *b, uint64_t window, uint64_t ram, unsigned size, 
     bench_request(b, &r);
 }
 
-static uint32_t next_random(uint32_t *seed)
+static inline uint32_t next_random(uint32_t *seed)
 {
     *seed = *seed * 1664525u + 1013904223u;
     return *seed >> 8;
 }
 
-static void vram_get(struct bench *b, uint32_t at, void *to, size_t n)
+static inline void vram_get(struct bench *b, uint32_t at, void *to, size_t n)
 {
     bench_ram_get(b, ((uint64_t)VRAM_GFN << 12) + at, to, n);
 }
 
-static void vram_put(struct bench *b, uint32_t at, const void *from, size_t n)
+static inline void vram_put(struct bench *b, uint32_t at, const void *from, size_t n)
 {
     bench_ram_put(b, ((uint64_t)VRAM_GFN << 12) + at, from, n);
+}
+
+/* ---- text ---- */
+
+static const uint8_t glyph_h[16] = { 0, 0, 0xc3, 0xc3, 0xc3, 0xff, 0xff, 0xc3, 0xc3, 0xc3, 0xc3 };
+static const uint8_t glyph_i[16] = { 0, 0, 0x18, 0x18, 0, 0x78, 0x18, 0x18, 0x18, 0x7e, 0, 0 };
+static const uint8_t glyph_bar[16] = { 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+static const uint8_t glyph_block[16] = { 255, 255, 255, 255, 255, 255, 255, 255,
+                                         255, 255, 255, 255, 255, 255, 255, 255 };
+
+/* As the VGA BIOS loads a font: plane 2 at a0000, sequential, then back. */
+static inline void load_glyph(struct bench *b, unsigned font_offset, unsigned code,
+                              const uint8_t *rows)
+{
+    seq(b, 2, 4);
+    seq(b, 4, 7);
+    gfx(b, 5, 0);
+    gfx(b, 6, 4);
+    for (unsigned i = 0; i < 16; i++)
+        bench_write(b, WINDOW + font_offset + code * 32 + i, 1, rows[i]);
+    seq(b, 2, 3);
+    seq(b, 4, 3);
+    gfx(b, 5, 0x10);
+    gfx(b, 6, 0x0e);
+}
+
+static inline void text_screen(struct bench *b)
+{
+    struct request blank = {
+        .type = REQ_COPY, .addr = TEXT_WINDOW, .size = 2, .count = 2048, .data = 0x0720
+    };
+
+    set_mode(b, &mode_03);
+    load_glyph(b, 0, 'H', glyph_h);
+    load_glyph(b, 0, 'i', glyph_i);
+    load_glyph(b, 0, 0xc4, glyph_bar);
+    load_glyph(b, 0, 0xb0, glyph_bar);
+    bench_request(b, &blank); /* rep stosw */
+    crt(b, 0x0a, 0x20);
+}
+
+static inline void put(struct bench *b, unsigned column, unsigned row, unsigned code,
+                       unsigned attribute)
+{
+    bench_write(b, TEXT_WINDOW + (row * 80 + column) * 2, 2, attribute << 8 | code);
+}
+
+/* DAC entries of the sixteen text colours. */
+static inline uint32_t text_colour(unsigned i)
+{
+    return rgb(mode_03.ar[i]);
+}
+
+static inline void expect_glyph(const struct surface *s, unsigned column, unsigned row,
+                                const uint8_t *glyph, unsigned fore, unsigned back)
+{
+    for (unsigned y = 0; y < 16; y++)
+        for (unsigned x = 0; x < 8; x++)
+            EXPECT_EQ(pixel(s, column * 9 + x, row * 16 + y),
+                      text_colour(glyph[y] & 0x80 >> x ? fore : back));
 }
 
 #endif

@@ -47,6 +47,7 @@ build_tools()
 {
     $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/waitfor" "$here/tools/waitfor.c"
     $cc $warnings -O2 -static -o "$lab/tools/pattern" "$here/tools/pattern.c"
+    $cc $warnings -O2 -static -o "$lab/tools/steady" "$here/tools/steady.c"
     $cc $warnings -O2 -static -o "$lab/tools/nsclock" "$here/tools/nsclock.c"
     $cc $warnings -O2 -o "$lab/tools/ioreq-probe" "$here/tools/ioreq-probe.c" -lxendevicemodel
     $cc $warnings -O2 -o "$lab/tools/png-info" "$here/tools/png-info.c" -lpng

@@ -24,129 +24,15 @@
 
 #include "display/png.h"
 #include "ioreq/loop.h"
+#include "tests/client.h"
+#include "tests/fake_vm.h"
 #include "toolstack/ctl.h"
 #include "toolstack/version.h"
 
-/* ---- a machine ------------------------------------------------------------------------------ */
-
-struct fake {
-    struct loop *loop;
-    uint32_t width, height;
-    unsigned quits;
-};
-
-struct fake_state {
-    uint8_t IER;
-    uint8_t rx[16];
-    uint16_t counter[3];
-    uint64_t deadline;
-};
-
-static uint32_t fake_pixel(uint32_t x, uint32_t y)
-{
-    return (x * 7 & 0xff) << 16 | (y * 3 & 0xff) << 8 | ((x / 8 ^ y / 8) & 1 ? 0xff : 0);
-}
-
-static enum vm_status fake_status(void *vm)
-{
-    (void)vm;
-    return VM_RUNNING;
-}
-
-static bool fake_chardev(void *vm, unsigned i, struct vm_chardev *out)
-{
-    (void)vm;
-    *out = (struct vm_chardev){ "serial0", "pty:/dev/pts/3" };
-    return i < 1;
-}
-
-static bool fake_block(void *vm, unsigned i, struct vm_block *out)
-{
-    (void)vm;
-    *out = (struct vm_block){ .id = "ide-5632", .file = "/srv/cd.iso", .read_only = true };
-    return i < 1;
-}
-
-static bool fake_counters(void *vm, unsigned i, struct vm_counters *out)
-{
-    (void)vm;
-    *out = (struct vm_counters){ .name = i ? "piix3_ide" : "uart16550",
-                                 .reads = 11,
-                                 .writes = 22,
-                                 .rd_bytes = 33,
-                                 .wr_bytes = 44,
-                                 .dma_bytes = 4096,
-                                 .irqs = 5 };
-    return i < 2;
-}
-
-static unsigned fake_max_vcpus(void *vm)
-{
-    (void)vm;
-    return 2;
-}
-
-static bool fake_vcpu_plugged(void *vm, unsigned vcpu)
-{
-    (void)vm;
-    return vcpu < 2;
-}
-
-static int fake_screenshot(void *vm, struct surface *out, struct error *e)
-{
-    struct fake *f = vm;
-    int ret = surface_init(out, f->width, f->height, e);
-
-    for (uint32_t y = 0; ret == 0 && y < f->height; y++)
-        for (uint32_t x = 0; x < f->width; x++)
-            out->pixels[(size_t)y * f->width + x] = fake_pixel(x, y);
-    return ret;
-}
-
-static int fake_dump(void *vm, const char *name, struct vm_dump *d, struct error *e)
-{
-    static const struct state_field fields[] = {
-        { "IER", offsetof(struct fake_state, IER), 1, 1, 1, 0, ANY },
-        { "rx", offsetof(struct fake_state, rx), 16, 1, 1, 0, ANY },
-        { "counter", offsetof(struct fake_state, counter), 3, 2, 1, 0, ANY },
-        { "deadline_of_24_letters_x", offsetof(struct fake_state, deadline), 1, 8, 1, 0, ANY },
-    };
-    struct fake_state s = { .IER = 0x0f,
-                            .rx = { 0, 1, 0xab },
-                            .counter = { 1, 0xffff, 3 },
-                            .deadline = UINT64_C(0x123456789abc) };
-
-    (void)vm;
-    if (name && strcmp(name, "uart16550"))
-        return error_set(e, -ENOENT, "there is no device %s", name);
-    for (unsigned instance = 0; instance < 2; instance++) {
-        d->device(d, "uart16550", instance);
-        for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-            d->field(d, &fields[i], &s);
-    }
-    return 0;
-}
-
-static void fake_quit(void *vm)
-{
-    struct fake *f = vm;
-
-    f->quits++;
-    loop_stop(f->loop);
-}
-
-static const struct vm_ops fake_ops = {
-    .status = fake_status,
-    .chardev = fake_chardev,
-    .block = fake_block,
-    .counters = fake_counters,
-    .max_vcpus = fake_max_vcpus,
-    .vcpu_plugged = fake_vcpu_plugged,
-    .screenshot = fake_screenshot,
-    .dump = fake_dump,
-    .quit = fake_quit,
-};
 static const struct vm_ops no_ops;
+static const struct fake_vm machine = {
+    .status = VM_RUNNING, .plugged = 3, .width = 640, .height = 480, .cd = "/srv/cd.iso"
+};
 static const struct ctl_info info = { .domid = 7, .name = "web", .machine = "xenfv" };
 
 /* ---- the server in this process ------------------------------------------------------------- */
@@ -155,30 +41,23 @@ struct bench {
     char dir[32];
     struct loop *loop;
     struct ctl *ctl;
-    struct fake vm;
+    struct fake_vm vm;
     int fd;
 };
 
-static void settle(struct bench *b)
-{
-    for (int i = 0; i < 1000 && loop_turn(b->loop, false); i++)
-        ;
-}
-
 static int join(struct bench *b)
 {
-    int pair[2];
+    int server, fd = client_pair(&server);
 
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(ctl_connection(b->ctl, pair[0]), 0);
-    return pair[1];
+    assert_int_equal(ctl_connection(b->ctl, server), 0);
+    return fd;
 }
 
 static void start(struct bench *b, const struct vm_ops *ops)
 {
     struct error e = { "" };
 
-    *b = (struct bench){ .dir = "/tmp/test_ctl.XXXXXX", .vm = { .width = 640, .height = 480 } };
+    *b = (struct bench){ .dir = "/tmp/test_ctl.XXXXXX", .vm = machine };
     assert_non_null(mkdtemp(b->dir));
     b->loop = b->vm.loop = loop_new();
     assert_non_null(b->loop);
@@ -196,25 +75,9 @@ static void end(struct bench *b)
     assert_int_equal(rmdir(b->dir), 0); /* nothing is left behind */
 }
 
-static size_t receive(int fd, char *buf, size_t size)
-{
-    size_t n = 0;
-    ssize_t k;
-
-    while (n < size - 1 && (k = recv(fd, buf + n, size - 1 - n, MSG_DONTWAIT)) > 0)
-        n += (size_t)k;
-    buf[n] = '\0';
-    return n;
-}
-
 static const char *ask(struct bench *b, const char *text)
 {
-    static char answer[65536];
-
-    assert_int_equal(send(b->fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-    settle(b);
-    receive(b->fd, answer, sizeof answer);
-    return answer;
+    return client_ask(b->loop, b->fd, text);
 }
 
 static void socket_is_private(void **state)
@@ -226,7 +89,7 @@ static void socket_is_private(void **state)
     struct bench b;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     snprintf(path, sizeof path, "%s/7.ctl", b.dir);
     assert_int_equal(lstat(path, &st), 0);
     assert_true(S_ISSOCK(st.st_mode));
@@ -234,17 +97,17 @@ static void socket_is_private(void **state)
     assert_int_equal(stat(b.dir, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     /* A newer device model takes the name; the older one does not remove it then. */
-    assert_int_equal(ctl_open(b.loop, b.dir, &info, &fake_ops, &b.vm, &second, &e), 0);
+    assert_int_equal(ctl_open(b.loop, b.dir, &info, &fake_vm_ops, &b.vm, &second, &e), 0);
     ctl_close(b.ctl);
     assert_int_equal(lstat(path, &st), 0);
     ctl_close(second);
     assert_int_equal(lstat(path, &st), -1);
     /* A directory that others can write is refused. */
     assert_int_equal(chmod(b.dir, 0777), 0);
-    assert_int_equal(ctl_open(b.loop, b.dir, &info, &fake_ops, &b.vm, &b.ctl, &e), -EPERM);
+    assert_int_equal(ctl_open(b.loop, b.dir, &info, &fake_vm_ops, &b.vm, &b.ctl, &e), -EPERM);
     assert_non_null(strstr(e.text, b.dir));
     assert_int_equal(chmod(b.dir, 0700), 0);
-    assert_int_equal(ctl_open(b.loop, b.dir, &info, &fake_ops, &b.vm, &b.ctl, &e), 0);
+    assert_int_equal(ctl_open(b.loop, b.dir, &info, &fake_vm_ops, &b.vm, &b.ctl, &e), 0);
     end(&b);
 }
 
@@ -257,15 +120,15 @@ static void makes_its_directory(void **state)
     struct bench b;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     snprintf(dir, sizeof dir, "%s/sub", b.dir);
-    assert_int_equal(ctl_open(b.loop, dir, &info, &fake_ops, &b.vm, &c, &e), 0);
+    assert_int_equal(ctl_open(b.loop, dir, &info, &fake_vm_ops, &b.vm, &c, &e), 0);
     assert_int_equal(stat(dir, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     ctl_close(c);
     assert_int_equal(rmdir(dir), 0);
     snprintf(dir, sizeof dir, "%s/no/such", b.dir);
-    assert_int_equal(ctl_open(b.loop, dir, &info, &fake_ops, &b.vm, &c, &e), -ENOENT);
+    assert_int_equal(ctl_open(b.loop, dir, &info, &fake_vm_ops, &b.vm, &c, &e), -ENOENT);
     assert_non_null(strstr(e.text, dir));
     end(&b);
 }
@@ -277,7 +140,7 @@ static void answers_are_lines(void **state)
     json_t *all, *j;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     answer = ask(&b, "{\"command\":\"status\"}\n");
     assert_ptr_equal(strchr(answer, '\n'), answer + strlen(answer) - 1);
     all = json_loads(answer, 0, NULL);
@@ -286,7 +149,7 @@ static void answers_are_lines(void **state)
     assert_int_equal(json_integer_value(json_object_get(j, "domid")), 7);
     assert_int_equal(json_integer_value(json_object_get(j, "pid")), getpid());
     assert_int_equal(json_array_size(json_object_get(j, "vcpus")), 2);
-    assert_int_equal(json_array_size(json_object_get(j, "disks")), 1);
+    assert_int_equal(json_array_size(json_object_get(j, "disks")), 2);
     json_decref(all);
     answer = ask(&b, "{\"command\":\"version\"}{\"command\":\"version\"}");
     assert_string_equal(answer, "{\"return\":{\"version\":\"" HVMDM_VERSION "\"}}\n"
@@ -311,7 +174,7 @@ static void bad_requests(void **state)
     struct bench b;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *answer = ask(&b, rows[i]);
 
@@ -335,7 +198,7 @@ static void dump_has_every_field(void **state)
     json_t *all, *one;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     all = json_loads(ask(&b, "{\"command\":\"dump\",\"device\":\"uart16550\"}"), 0, NULL);
     one = json_object_get(json_object_get(all, "return"), "devices");
     assert_int_equal(json_array_size(one), 2);
@@ -361,14 +224,14 @@ static void picture_follows_its_line(void **state)
     uint32_t pixel;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     all = 640 * 480 * 4 + 4096;
     answer = malloc(all);
     assert_non_null(answer);
     assert_int_equal(send(b.fd, "{\"command\":\"screenshot\"}", 24, 0), 24);
     for (int i = 0; i < 1000; i++) {
-        settle(&b);
-        n += receive(b.fd, answer + n, all - n);
+        client_settle(b.loop);
+        n += client_receive(b.fd, answer + n, all - n);
     }
     pixels = memchr(answer, '\n', n);
     assert_non_null(pixels);
@@ -376,7 +239,7 @@ static void picture_follows_its_line(void **state)
     assert_string_equal(answer, "{\"return\":{\"width\":640,\"height\":480,\"bytes\":1228800}}");
     assert_int_equal(n - (size_t)(pixels - answer), 1228800);
     memcpy(&pixel, pixels + (479 * 640 + 77) * 4, 4);
-    assert_int_equal(pixel, fake_pixel(77, 479));
+    assert_int_equal(pixel, fake_vm_pixel(77, 479));
     assert_non_null(strstr(ask(&b, "{\"command\":\"version\"}"), "return"));
     free(answer);
     end(&b);
@@ -389,17 +252,17 @@ static void pictures_do_not_pile_up(void **state)
     int second;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     b.vm.width = b.vm.height = 2048;
     assert_int_equal(send(b.fd, "{\"command\":\"screenshot\"}", 24, 0), 24);
-    settle(&b);
+    client_settle(b.loop);
     second = join(&b);
     assert_int_equal(send(second, "{\"command\":\"screenshot\"}", 24, 0), 24);
-    settle(&b);
-    receive(second, text, sizeof text);
+    client_settle(b.loop);
+    client_receive(second, text, sizeof text);
     assert_non_null(strstr(text, "another screenshot"));
     close(b.fd); /* leaves in the middle of its picture */
-    settle(&b);
+    client_settle(b.loop);
     b.fd = second;
     b.vm.width = b.vm.height = 9;
     assert_non_null(strstr(ask(&b, "{\"command\":\"screenshot\"}"), "\"bytes\":324"));
@@ -414,16 +277,16 @@ static void leaving_at_every_byte(void **state)
     struct bench b;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     for (size_t at = 0; at <= sizeof text - 1; at++) {
         int fd = join(&b);
 
         if (at)
             assert_int_equal(send(fd, text, at, MSG_NOSIGNAL), (ssize_t)at);
         if (at & 1)
-            settle(&b);
+            client_settle(b.loop);
         close(fd);
-        settle(&b);
+        client_settle(b.loop);
     }
     assert_non_null(strstr(ask(&b, "{\"command\":\"status\"}"), "running"));
     end(&b);
@@ -435,11 +298,11 @@ static void who_never_reads_is_dropped(void **state)
     int i;
 
     (void)state;
-    start(&b, &fake_ops);
+    start(&b, &fake_vm_ops);
     for (i = 0; i < 100000; i++) {
         if (send(b.fd, "{\"command\":\"dump\"}", 18, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
             break;
-        settle(&b);
+        client_settle(b.loop);
     }
     assert_in_range(i, 100, 99999);
     assert_int_equal(errno, EPIPE);
@@ -464,12 +327,13 @@ static void serve(struct server *s)
     s->pid = fork();
     assert_true(s->pid >= 0);
     if (!s->pid) {
-        struct fake vm = { .loop = loop_new(), .width = 720, .height = 400 };
+        struct fake_vm vm = machine;
         struct error e = { "" };
         struct ctl *c;
 
+        vm.loop = loop_new();
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nobody behind */
-        if (ctl_open(vm.loop, s->dir, &info, &fake_ops, &vm, &c, &e) < 0)
+        if (ctl_open(vm.loop, s->dir, &info, &fake_vm_ops, &vm, &c, &e) < 0)
             _exit(1);
         close(ready[0]);
         close(ready[1]);
@@ -684,7 +548,7 @@ static void png_errors(void **state)
 static void client_screenshot(void **state)
 {
     struct surface want;
-    struct fake vm = { .width = 720, .height = 400 };
+    struct fake_vm vm = machine;
     char text[1024], path[64];
     struct server s;
     struct stat st;
@@ -701,7 +565,7 @@ static void client_screenshot(void **state)
     bytes = malloc((size_t)st.st_size);
     assert_non_null(bytes);
     assert_int_equal(read(fd, bytes, (size_t)st.st_size), st.st_size);
-    assert_int_equal(fake_screenshot(&vm, &want, NULL), 0);
+    assert_int_equal(fake_vm_ops.screenshot(&vm, &want, NULL), 0);
     check_png(bytes, (size_t)st.st_size, &want);
     surface_free(&want);
     free(bytes);

@@ -13,9 +13,11 @@ mount -t tmpfs -o size=4m tmpfs $small || fail "cannot make a small file system"
 trap 'umount $small 2>/dev/null || umount -l $small' EXIT
 truncate -s 64M $small/full.img
 
+fills=1
+[ "$LAB_SOAK" != 1 ] || fills=20
 image=$(blank load.img 256)
 iso=$(media load cd \
-    "quiet xen_emul_unplug=never lab=load lab_disk=sda lab_length=268435456 lab_fill=sdb")
+    "quiet xen_emul_unplug=never lab=load lab_disk=sda lab_length=268435456 lab_fill=sdb lab_fills=$fills")
 guest_create load memory=512 vcpus=2 boot=d \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
     disk="format=raw,vdev=hdb,access=w,backendtype=qdisk,target=$small/full.img" \
@@ -33,7 +35,7 @@ if is_hvmdm; then
     say "$told"
     expect "not one for each request" [ "$(dm_log load | grep -c -i 'no space left')" -le 10 ]
 fi
-wait_serial load 60 "lab-guest: load begins"
+wait_serial load $((60 + 200 * (fills - 1))) "lab-guest: load begins"
 
 # 512-byte blocks that the guest has written so far.
 written_more_than()

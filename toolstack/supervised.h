@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * supervised - the contract between the supervisor and the processes it starts, and the side of
+ * those processes (the workers).
+ *
+ * A worker inherits $HVMDM_SUPERVISED, for example
+ *     role=model gen=3 death=11 sock=3 fds=vitals:4,arena:5,disk0:6
+ * gen counts starts from 0, death says how the predecessor ended (enum supervised_death), sock is a
+ * SOCK_SEQPACKET socket that carries struct supervised_message and, with some, one descriptor; fds
+ * are what the supervisor holds for this role, names of 1 to 31 characters [a-z0-9_.-].
+ *
+ * The end of the socket means that the supervisor is gone: the worker ends within a second and
+ * destroys what must not outlive it.
+ *
+ * All functions take NULL for "not supervised" and then do nothing, with success.
+ */
+#ifndef TOOLSTACK_SUPERVISED_H
+#define TOOLSTACK_SUPERVISED_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "hw/core/bits.h"
+#include "hw/core/error.h"
+
+#define SUPERVISED_ENV "HVMDM_SUPERVISED"
+
+enum {
+    SUPERVISED_NAME = 32, /* with the NUL */
+    SUPERVISED_HELD = 64, /* descriptors per role */
+    SUPERVISED_TEXT = 212,
+    SUPERVISED_VITALS_BYTES = 4096,
+};
+
+enum supervised_role { SUPERVISED_MODEL, SUPERVISED_PV, SUPERVISED_ROLES };
+
+/* How the predecessor ended: 0 there was none, 1 to 64 the signal, or one of these. */
+enum supervised_death {
+    SUPERVISED_WATCHDOG = 256, /* CPU time without progress: SIGXCPU, SIGVTALRM or SIGPROF */
+    SUPERVISED_UPGRADE = 257,  /* it handed over; it may still be asked back */
+    SUPERVISED_EXIT = 258,     /* exit status other than 0 */
+};
+
+/* What a worker whose supervisor died gets; see supervised_bind_life(). */
+#define SUPERVISED_LIFE_SIGNAL SIGUSR2
+
+enum supervised_type {
+    /* worker to supervisor */
+    SUPERVISED_HOLD = 1,    /* name, 1 descriptor: keep it; the same name replaces */
+    SUPERVISED_DROP,        /* name; answered by ACK */
+    SUPERVISED_READY,       /* the guest is being served */
+    SUPERVISED_SLEEP_STATE, /* value: set the domain's ACPI sleep state */
+    SUPERVISED_XENSTORE,    /* answered by XENSTORE_FD; PV worker only */
+    SUPERVISED_WANT_PV,     /* start the PV worker if it does not run; model only */
+    SUPERVISED_HANDED_OVER, /* answer to UPGRADE: quiescent, nothing is written any more */
+    SUPERVISED_SAY,         /* text: why it is about to end, for log and status */
+    SUPERVISED_SPARE,       /* 1 descriptor: the socket of a fork that waits for TAKE_OVER */
+    SUPERVISED_HELLO,       /* first message of a spare, on its own socket */
+    /* supervisor to worker */
+    SUPERVISED_ACK = 64,    /* name; value 0 or an errno */
+    SUPERVISED_QUIT,        /* end cleanly, within 700 ms */
+    SUPERVISED_HAND_OVER,   /* become quiescent, let go of the server, answer HANDED_OVER */
+    SUPERVISED_RESUME,      /* the successor did not come up: take it back */
+    SUPERVISED_XENSTORE_FD, /* 1 descriptor, or value: an errno */
+    SUPERVISED_GIVE,        /* name, 1 descriptor; to a spare, before TAKE_OVER */
+    SUPERVISED_TAKE_OVER,   /* value: generation, more: death; to a spare */
+};
+
+struct supervised_message {
+    uint32_t type, value, more;
+    char name[SUPERVISED_NAME];
+    char text[SUPERVISED_TEXT];
+};
+static_assert(sizeof(struct supervised_message) == 256, "as on the socket");
+
+/* Shared page, written by the worker; to the supervisor it is untrusted numbers and bytes. */
+struct supervised_vitals {
+    uint64_t events; /* completed since ever; deaths without one in between are a crash loop */
+    uint32_t phase;  /* the worker's own meaning */
+    uint32_t reserved;
+    char doing[64]; /* for the log line of a death; empty: idle */
+};
+
+struct loop;
+struct supervised;
+
+/* Called from the event loop. NULL members are skipped; without `quit` or `gone` the loop stops. */
+struct supervised_calls {
+    void (*quit)(void *opaque);
+    void (*hand_over)(void *opaque);
+    void (*resume)(void *opaque);
+    void (*gone)(void *opaque); /* end within a second */
+    void *opaque;
+};
+
+/* Read the environment (and remove it from there). *out NULL and 0: not supervised. -errno with a
+ * sentence: there is something, but it is not what a supervisor writes. */
+MUST_CHECK int supervised_open(struct supervised **out, struct error *e);
+void supervised_close(struct supervised *s); /* and what was not taken */
+
+enum supervised_role supervised_role(const struct supervised *s); /* model if not supervised */
+uint32_t supervised_generation(const struct supervised *s);
+uint32_t supervised_death(const struct supervised *s);
+volatile struct supervised_vitals *supervised_vitals(struct supervised *s); /* never NULL */
+
+/* The descriptor that the supervisor holds under this name, the caller's from now on (close-on-exec
+ * set), or -1. Each can be taken once; the supervisor keeps its own. */
+int supervised_take(struct supervised *s, const char *name);
+MUST_CHECK int supervised_hold(struct supervised *s, const char *name, int fd);
+MUST_CHECK int supervised_drop(struct supervised *s, const char *name); /* waits, up to 1 s */
+
+MUST_CHECK int supervised_ready(struct supervised *s);
+MUST_CHECK int supervised_sleep_state(struct supervised *s, uint32_t state);
+MUST_CHECK int supervised_want_pv(struct supervised *s);
+MUST_CHECK int supervised_handed_over(struct supervised *s);
+void supervised_say(struct supervised *s, const char *text);
+
+/* A filtered connection to xenstore that speaks its wire protocol, or -errno. Waits, up to 5 s. */
+MUST_CHECK int supervised_xenstore(struct supervised *s);
+
+/* Serve the socket from this loop. `calls` is copied. */
+MUST_CHECK int supervised_listen(struct supervised *s, struct loop *loop,
+                                 const struct supervised_calls *calls);
+
+/* Tie our life to the supervisor's. To be called once early and again after each change of ids,
+ * which unties it: when the supervisor dies, a signal handler gives the loop one second to see the
+ * end of the socket, then the kernel ends us. -ESRCH: it is gone already. */
+MUST_CHECK int supervised_bind_life(struct supervised *s);
+
+/* Fork a spare that waits until this process dies (for when a new one could no longer open what it
+ * needs). Returns twice: 0 here, at once; 1 in the spare after it was told to take over, with new
+ * generation, death and descriptors and without a listening loop. The spare ends itself if it is
+ * not needed. To be called with one thread only; the event loop's epoll is shared with the spare,
+ * which makes a new one. */
+MUST_CHECK int supervised_make_spare(struct supervised *s);
+
+/* One message, both sides. `fd` -1: none. 0 or -errno. */
+MUST_CHECK int supervised_send(int sock, const struct supervised_message *m, int fd, int flags);
+/* 1: a message (text and name are terminated; *fd the descriptor or -1; *pid the sender, verified by
+ * the kernel, where SO_PASSCRED is on); 0: the end; -errno. -EBADMSG: not a message of ours. */
+MUST_CHECK int supervised_receive(int sock, struct supervised_message *m, int *fd, pid_t *pid,
+                                  int flags);
+bool supervised_name_ok(const char *name);
+
+#endif
