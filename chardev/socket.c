@@ -222,51 +222,25 @@ static struct socket *socket_new(struct loop *l, const char *label, const char *
     return s;
 }
 
-static int unix_start(struct socket *s, int fd, const struct socket_options *o)
+static int unix_start(struct socket *s, const struct socket_options *o, int *fd, const char **why)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     struct stat st;
-    int err;
+    int err = -ENAMETOOLONG;
 
     if (strlen(o->address) >= sizeof a.sun_path)
-        return -ENAMETOOLONG;
+        goto out;
     strcpy(a.sun_path, o->address);
     /* One that an earlier process left behind would be in the way; anything else is not ours. */
     if (o->server && lstat(a.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
         unlink(a.sun_path);
-    err = socket_start(s, fd, (const struct sockaddr *)&a, sizeof a, o->server);
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    err = *fd < 0 ? -errno : socket_start(s, *fd, (const struct sockaddr *)&a, sizeof a, o->server);
     if (!err && o->server)
         s->bound = a;
+out:
+    *why = strerror(-err);
     return err;
-}
-
-int chardev_unix_open(struct loop *l, const char *label, const char *what, struct chardev **out,
-                      struct error *e)
-{
-    struct socket_options o;
-    struct socket *s;
-    int fd = -1, err = parse_options(&o, label, what, e);
-
-    if (err)
-        return err;
-    s = socket_new(l, label, "unix", &o);
-    if (!s)
-        return error_set(e, -ENOMEM, "%s: out of memory", label);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    err = fd < 0 ? -errno : unix_start(s, fd, &o);
-    if (err)
-        error_set(e, err, "%s: cannot %s '%s': %s", label, o.server ? "listen on" : "connect to",
-                  o.address, strerror(-err));
-    else
-        err = socket_use(s, l, fd, &o, e);
-    if (err) {
-        if (fd >= 0 && s->listener.fd != fd)
-            close(fd);
-        socket_close(&s->stream.base);
-        return err;
-    }
-    *out = &s->stream.base;
-    return 0;
 }
 
 /* Splits HOST:PORT or [HOST]:PORT in place. */
@@ -286,13 +260,14 @@ static int tcp_split(char *address, char **host, char **port)
     return 0;
 }
 
-/* Tries each address of the host. *fd: the socket that worked. */
+/* Tries each address of the host. */
 static int tcp_start(struct socket *s, const struct socket_options *o, int *fd, const char **why)
 {
     struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM }, *list, *i;
     char address[sizeof o->address], *host, *port;
     int err = -EINVAL, gai;
 
+    s->tcp = true;
     strcpy(address, o->address);
     *why = "it has to be HOST:PORT";
     if (tcp_split(address, &host, &port) < 0)
@@ -320,8 +295,12 @@ static int tcp_start(struct socket *s, const struct socket_options *o, int *fd, 
     return err;
 }
 
-int chardev_tcp_open(struct loop *l, const char *label, const char *what, struct chardev **out,
-                     struct error *e)
+/* `start` makes a socket and starts it; *fd is that socket, also if it failed, or -1; *why: what
+ * went wrong, in words. */
+static int socket_open(struct loop *l, const char *label, const char *kind, const char *what,
+                       int (*start)(struct socket *s, const struct socket_options *o, int *fd,
+                                    const char **why),
+                       struct chardev **out, struct error *e)
 {
     struct socket_options o;
     struct socket *s;
@@ -330,11 +309,10 @@ int chardev_tcp_open(struct loop *l, const char *label, const char *what, struct
 
     if (err)
         return err;
-    s = socket_new(l, label, "tcp", &o);
+    s = socket_new(l, label, kind, &o);
     if (!s)
         return error_set(e, -ENOMEM, "%s: out of memory", label);
-    s->tcp = true;
-    err = tcp_start(s, &o, &fd, &why);
+    err = start(s, &o, &fd, &why);
     if (err)
         error_set(e, err, "%s: cannot %s '%s': %s", label, o.server ? "listen on" : "connect to",
                   o.address, why);
@@ -348,4 +326,16 @@ int chardev_tcp_open(struct loop *l, const char *label, const char *what, struct
     }
     *out = &s->stream.base;
     return 0;
+}
+
+int chardev_unix_open(struct loop *l, const char *label, const char *what, struct chardev **out,
+                      struct error *e)
+{
+    return socket_open(l, label, "unix", what, unix_start, out, e);
+}
+
+int chardev_tcp_open(struct loop *l, const char *label, const char *what, struct chardev **out,
+                     struct error *e)
+{
+    return socket_open(l, label, "tcp", what, tcp_start, out, e);
 }

@@ -67,6 +67,17 @@ static void write_rows(png_structp png, png_infop info, const struct surface *s,
     png_write_end(png, NULL);
 }
 
+/* False if libpng jumped back. Nothing that changes on the way may be a local of this function. */
+static bool try_write(png_structp png, png_infop info, const struct surface *s, uint8_t *row,
+                      struct sink *sink)
+{
+    if (setjmp(png_jmpbuf(png)) != 0)
+        return false;
+    png_set_write_fn(png, sink, write_bytes, flush_bytes);
+    write_rows(png, info, s, row);
+    return true;
+}
+
 int png_encode(const struct surface *s, int fd, struct error *e)
 {
     struct sink sink = { fd, 0 };
@@ -80,14 +91,10 @@ int png_encode(const struct surface *s, int fd, struct error *e)
     if (png)
         info = png_create_info_struct(png);
     row = malloc((size_t)s->width * 3);
-    if (!info || !row) {
+    if (!info || !row)
         sink.err = -ENOMEM;
-    } else if (setjmp(png_jmpbuf(png)) == 0) {
-        png_set_write_fn(png, &sink, write_bytes, flush_bytes);
-        write_rows(png, info, s, row);
-    } else if (sink.err == 0) {
+    else if (!try_write(png, info, s, row, &sink) && sink.err == 0)
         sink.err = -EIO;
-    }
     png_destroy_write_struct(&png, &info);
     free(row);
     if (sink.err < 0)

@@ -27,7 +27,8 @@ struct request {
     bool read;      /* device to guest */
     bool df;        /* addresses step downward */
     bool data_is_ptr;
-    uint16_t vcpu; /* REQUEST_BUFFERED when it came through the ring */
+    uint16_t vcpu;      /* REQUEST_BUFFERED when it came through the ring */
+    uint16_t ring_next; /* then: index in the ring of the entry behind it */
 };
 
 #define REQUEST_BUFFERED UINT16_MAX
@@ -52,6 +53,13 @@ static inline unsigned request_pci_reg(const struct request *r)
  * it (writes). Guards S7: type, size, count, and address + size * count without wrap. */
 bool request_sane(const struct request *r);
 
+/* What a successor does with a request that it finds begun. */
+enum request_recovery {
+    REQUEST_RERUN,   /* its effects were rolled back: execute it */
+    REQUEST_PUBLISH, /* it was complete: r->data is the recorded answer */
+    REQUEST_FENCE,   /* give it up: reads give all ones */
+};
+
 /* What receives requests. Only sane ones arrive; TIMEOFFSET and INVALIDATE never reach `run`.
  *
  * `run` executes all of the request and leaves the answer of a read in r->data (bits above the size
@@ -63,6 +71,11 @@ bool request_sane(const struct request *r);
 struct request_sink {
     bool (*run)(void *opaque, struct request *r);
     void (*invalidate)(void *opaque);
+    /* Both may be NULL. A request of this vCPU is about to be executed: its slot does not yet say
+     * so. */
+    void (*taken)(void *opaque, unsigned vcpu);
+    /* What to do with a request that a predecessor had begun; NULL means REQUEST_FENCE for all. */
+    enum request_recovery (*recover)(void *opaque, struct request *r);
     void *opaque;
 };
 

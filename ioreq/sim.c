@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "hw/core/bits.h"
 #include "ioreq/sim_private.h"
@@ -142,7 +143,8 @@ static void sim_destroy(struct hv *hv)
     struct sim *s = sim_of(hv);
 
     sim_memory_free(&s->mem);
-    free(s->pages);
+    if (s->pages)
+        munmap(s->pages, 2u * HV_PAGE_SIZE);
     free(s);
 }
 
@@ -207,17 +209,20 @@ struct hv *hv_sim_new(const struct sim_options *options)
     s->shutdown = -1;
     s->promiscuous = options->promiscuous;
     err = sim_memory_init(&s->mem, options);
-    s->pages = aligned_alloc(HV_PAGE_SIZE, 2u * HV_PAGE_SIZE);
+    /* Shared with a child, as guest memory is: tests kill one and let another take over. */
+    s->pages =
+        mmap(NULL, 2u * HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->pages == MAP_FAILED)
+        s->pages = NULL;
     if (err || !s->pages) {
         sim_destroy(&s->hv);
         errno = err ? -err : ENOMEM;
         return NULL;
     }
-    memset(s->pages, 0, 2u * HV_PAGE_SIZE);
     s->slots = (struct slots){ .page = s->pages + HV_PAGE_SIZE,
                                .ring = s->pages,
                                .nr_vcpus = options->nr_vcpus ? options->nr_vcpus : 4,
-                               .sink = { no_run, no_invalidate, NULL },
+                               .sink = { .run = no_run, .invalidate = no_invalidate },
                                .notify = notified,
                                .opaque = s };
     slots_init(&s->slots);
@@ -229,6 +234,15 @@ struct hv *hv_sim_new(const struct sim_options *options)
 void sim_set_sink(struct hv *hv, const struct request_sink *sink)
 {
     sim_of(hv)->slots.sink = *sink;
+}
+
+void sim_new_process(struct hv *hv)
+{
+    struct sim *s = sim_of(hv);
+
+    memset(&s->ranges, 0, sizeof s->ranges);
+    slots_init(&s->slots);
+    memset(s->pending, 0, sizeof s->pending);
 }
 
 struct slots *sim_slots(struct hv *hv)

@@ -94,6 +94,9 @@ void sim_mmio_write(struct hv *hv, uint64_t gpa, unsigned size, uint64_t value);
 uint32_t sim_pci_read(struct hv *hv, unsigned devfn, unsigned reg, unsigned size);
 void sim_pci_write(struct hv *hv, unsigned devfn, unsigned reg, unsigned size, uint32_t value);
 
+/* As if another process had opened the port: what only the old one knew is forgotten (ranges, held
+ * requests), what Xen keeps stays (pages, lines, memory). */
+void sim_new_process(struct hv *hv);
 /* The protocol engine, for tests of the protocol: counters, complete(), the pages. */
 struct slots *sim_slots(struct hv *hv);
 uint64_t sim_notifications(struct hv *hv);

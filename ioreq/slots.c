@@ -164,6 +164,8 @@ bool slots_run_vcpu(struct slots *s, unsigned vcpu)
      * this vCPU wrote before is in the ring now, and one drain takes all that is there. */
     slots_drain_buffered(s);
     copy_slot(slot, word, vcpu, &r);
+    if (s->sink.taken)
+        s->sink.taken(s->sink.opaque, vcpu);
     state_set(slot, (uint8_t)(word >> WORD_FLAGS_SHIFT), SLOT_INPROCESS);
     run_request(s, &r);
     return true;
@@ -224,7 +226,7 @@ static void ring_consumed(struct ring *ring, uint32_t n)
     __atomic_fetch_add((uint32_t *)(void *)&ring->pointers, n, __ATOMIC_RELEASE);
 }
 
-static void run_entry(struct slots *s, uint64_t first, uint64_t second)
+static void run_entry(struct slots *s, uint64_t first, uint64_t second, uint32_t next)
 {
     uint32_t head = (uint32_t)first;
     struct request r = {
@@ -234,6 +236,7 @@ static void run_entry(struct slots *s, uint64_t first, uint64_t second)
         .size = 1u << (head >> ENTRY_SIZE_SHIFT & 3),
         .type = (uint8_t)head,
         .vcpu = REQUEST_BUFFERED,
+        .ring_next = (uint16_t)next,
     };
 
     if (r.size == 8)
@@ -270,7 +273,7 @@ bool slots_drain_buffered(struct slots *s)
             second = __atomic_load_n(&ring->entry[index], __ATOMIC_RELAXED);
             index = index + 1 < SLOTS_RING ? index + 1 : 0;
         }
-        run_entry(s, first, second);
+        run_entry(s, first, second, index);
         ring_consumed(ring, used);
     }
     s->draining = false;
@@ -281,25 +284,43 @@ static void recover_slot(struct slots *s, unsigned vcpu)
 {
     struct slot *slot = slot_of(s, vcpu);
     uint64_t word = __atomic_load_n(&slot->word, __ATOMIC_ACQUIRE);
-    enum slots_recovery what = SLOTS_FENCE;
+    enum request_recovery what = REQUEST_FENCE;
     struct request r;
 
     copy_slot(slot, word, vcpu, &r);
     if (r.type == REQ_INVALIDATE) /* a new process has no mappings: nothing to redo */
-        what = SLOTS_RERUN;
-    else if (s->recover)
-        what = s->recover(s->opaque, &r);
-    if (what == SLOTS_RERUN) {
+        what = REQUEST_RERUN;
+    else if (s->sink.recover)
+        what = s->sink.recover(s->sink.opaque, &r);
+    if (what == REQUEST_RERUN) {
         run_request(s, &r);
         return;
     }
-    if (what == SLOTS_FENCE)
+    if (what == REQUEST_FENCE)
         r.data = UINT64_MAX;
     publish(s, vcpu, wants_data(&r), r.size, r.data);
 }
 
-void slots_scan(struct slots *s)
+/* The predecessor had executed the first entry and died before it moved the read pointer. */
+static void recover_ring(struct slots *s, uint16_t ring_next)
 {
+    uint32_t index, n, used;
+    uint64_t first;
+
+    if (!s->ring || ring_next >= SLOTS_RING)
+        return;
+    n = ring_count(s->ring, &index);
+    if (!n)
+        return;
+    first = __atomic_load_n(&((struct ring *)s->ring)->entry[index], __ATOMIC_RELAXED);
+    used = (first >> ENTRY_SIZE_SHIFT & 3) == 3 ? 2 : 1;
+    if (used <= n && (index + used) % SLOTS_RING == ring_next)
+        ring_consumed(s->ring, used);
+}
+
+void slots_scan(struct slots *s, uint16_t ring_next)
+{
+    recover_ring(s, ring_next);
     /* Begun requests first: the ring was empty of everything older when they were begun. */
     for (unsigned i = 0; i < s->nr_vcpus; i++) {
         if ((flags_of(slot_of(s, i)) & FLAGS_STATE) == SLOT_INPROCESS && !s->held[i].waiting)

@@ -23,13 +23,6 @@
 
 enum slots_state { SLOT_NONE = 0, SLOT_READY = 1, SLOT_INPROCESS = 2, SLOT_RESP_READY = 3 };
 
-/* What to do with a request that a predecessor had begun. */
-enum slots_recovery {
-    SLOTS_RERUN,   /* its effects were rolled back: execute it */
-    SLOTS_PUBLISH, /* it was complete: r->data is the recorded answer */
-    SLOTS_FENCE,   /* give it up: reads give all ones */
-};
-
 struct slots_counters {
     uint64_t requests; /* synchronous requests executed, INVALIDATE included */
     uint64_t buffered; /* buffered entries executed */
@@ -46,9 +39,7 @@ struct slots {
     unsigned nr_vcpus;
     struct request_sink sink;
     void (*notify)(void *opaque, unsigned vcpu); /* tell Xen that the slot's answer is there */
-    /* For slots_scan(); NULL means SLOTS_FENCE for all. */
-    enum slots_recovery (*recover)(void *opaque, struct request *r);
-    void *opaque; /* for notify and recover */
+    void *opaque;                                /* for notify */
 
     struct slots_counters counters;
 
@@ -87,8 +78,10 @@ bool slots_ready(const struct slots *s);
 void slots_complete(struct slots *s, unsigned vcpu, uint64_t data);
 
 /* Takes over the pages of a predecessor that died: finishes what it began, executes what waits,
- * notifies again for answers whose notification may be lost. */
-void slots_scan(struct slots *s);
+ * notifies again for answers whose notification may be lost. `ring_next` is the index behind the
+ * last buffered entry that is known to be executed, or anything else if that is not known: an entry
+ * that was executed but is still in the ring is not executed again. */
+void slots_scan(struct slots *s, uint16_t ring_next);
 
 /* Answers every request that is waiting, held or begun with all ones, without executing it: for the
  * moment before the server is destroyed, when an unanswered vCPU would stand still for ever. */

@@ -6,6 +6,7 @@
 #include "block/block.h"
 #include "chardev/chardev.h"
 #include "hw/chipset/piix4_pm.h"
+#include "hw/core/pci.h"
 #include "hw/storage/ide_media.h"
 #include "ioreq/xen.h"
 #include "toolstack/domain_private.h"
@@ -155,14 +156,21 @@ static int find_drive(struct domain *d, const char *id, unsigned *place, struct 
     return error_set(e, -ENODEV, "there is no drive %s", id);
 }
 
+/* The guest's lock keeps a medium in, so it counts for nothing where none lies: an empty drive is
+ * always ejected. `xl cd-insert` relies on that. It sends eject, and only once that has succeeded,
+ * blockdev-change-medium; between the two a guest may close the open tray and lock it again, and
+ * being refused then would leave its administrator without the old medium and the new one. */
 static int eject(void *vm, const char *id, bool force, struct error *e)
 {
     struct domain *d = vm;
+    struct ide_tray tray;
     unsigned place;
     int err = find_drive(d, id, &place, e);
 
     if (err == 0)
-        err = ide_eject(ide(d), place, force, e);
+        err = ide_tray(ide(d), place, &tray, e);
+    if (err == 0)
+        err = ide_eject(ide(d), place, force || !tray.medium, e);
     if (err == 0) {
         block_close(d->pc.disk[place]);
         d->pc.disk[place] = NULL;
@@ -170,6 +178,10 @@ static int eject(void *vm, const char *id, bool force, struct error *e)
     return err;
 }
 
+/* A locked medium is not taken from the guest, neither here nor by an eject that is not forced: it
+ * may have a file system mounted. QEMU refuses both too, and libxl never asks for force. The
+ * refused caller's wish is passed on to the guest, which as a rule unlocks and opens the tray: the
+ * next try succeeds. The image is opened first, so that one that cannot be opened costs nothing. */
 static int change_medium(void *vm, const char *id, int fd, const char *path, const char *format,
                          struct error *e)
 {
@@ -233,22 +245,47 @@ static int screenshot(void *vm, struct surface *out, struct error *e)
     return d->display.draw(d->display.opaque, out, e);
 }
 
+/* One record of the arena, with the names of fields that it brings itself. */
+static void dump_record(const struct arena *a, const struct arena_record *r, struct vm_dump *out)
+{
+    const struct state_field *fields = arena_at(a, r->fields);
+
+    out->device(out, r->name, r->instance);
+    for (uint32_t i = 0; fields && i < r->nfields; i++)
+        out->field(out, &fields[i], arena_at(a, r->state));
+}
+
+/* The configuration space of a PCI function, which is a record of the core's; else NULL. */
+static const struct arena_record *pci_record(const struct arena *a, struct device *v)
+{
+    for (uint32_t i = 0; v->pci && i < a->h->nrecords; i++) {
+        const struct arena_record *r = &a->h->record[i];
+
+        if (strcmp(r->name, "pci") == 0 && arena_at(a, r->state) == pci_config(v))
+            return r;
+    }
+    return NULL;
+}
+
 static int dump(void *vm, const char *name, struct vm_dump *out, struct error *e)
 {
+    struct domain *d = vm;
     bool found = false;
 
-    for (struct device *v = machine_devices(((struct domain *)vm)->m); v; v = v->next) {
+    for (struct device *v = machine_devices(d->m); v; v = v->next) {
+        bool wanted = !name || strcmp(name, v->id) == 0 || strcmp(name, v->ops->name) == 0;
+        const struct arena_record *pci = pci_record(&d->arena, v);
         unsigned n = v->ops->state_count ? v->ops->state_count : 1;
 
-        if (!v->ops->state || (name && strcmp(name, v->id) != 0 && strcmp(name, v->ops->name) != 0))
-            continue;
-        found = true;
-        for (unsigned i = 0; i < n; i++) {
-            out->device(out, v->ops->name, v->instance * n + i);
-            for (uint32_t k = 0; k < v->ops->state->nfields; k++)
-                out->field(out, &v->ops->state->fields[k],
-                           (const char *)v->state + (size_t)i * v->ops->state->size);
+        for (unsigned i = 0; wanted && v->ops->state && i < n; i++) {
+            const struct arena_record *r = arena_find(&d->arena, v->ops->name, v->instance * n + i);
+
+            if (r)
+                dump_record(&d->arena, r, out);
         }
+        if (pci && (wanted || strcmp(name, pci->name) == 0))
+            dump_record(&d->arena, pci, out);
+        found |= wanted || (pci && strcmp(name, pci->name) == 0);
     }
     return found ? 0 : error_set(e, -ENOENT, "there is no device %s", name ? name : "at all");
 }

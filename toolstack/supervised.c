@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "ioreq/loop.h"
@@ -22,6 +23,7 @@
 enum {
     SUPERVISED_ACK_MS = 1000,
     SUPERVISED_XENSTORE_MS = 5000,
+    SUPERVISED_LIFE_MS = 700, /* for a clean end after the supervisor died */
     SUPERVISED_CONTROL = 128, /* bytes of control data: credentials and some descriptors */
 };
 
@@ -36,6 +38,7 @@ struct supervised_fd {
 struct supervised {
     enum supervised_role role;
     uint32_t generation, death;
+    uint32_t attempt; /* number of the last HAND_OVER */
     pid_t supervisor;
     struct loop *loop;
     struct loop_source source; /* the socket; fd -1: gone */
@@ -237,7 +240,8 @@ int supervised_open(struct supervised **out, struct error *e)
     text = strdup(env);
     s = calloc(1, sizeof *s);
     if (!text || !s) {
-        ret = error_set(e, -ENOMEM, "out of memory");
+        ret = -ENOMEM;
+        error_set(e, ret, "out of memory");
         goto out;
     }
     s->source.fd = -1;
@@ -357,10 +361,13 @@ static void note_message(struct supervised *s, const struct supervised_message *
 {
     if (m->type == SUPERVISED_QUIT)
         note(s, TELL_QUIT);
-    else if (m->type == SUPERVISED_HAND_OVER)
-        note(s, TELL_HAND_OVER);
-    else if (m->type == SUPERVISED_RESUME)
-        note(s, TELL_RESUME);
+    if (m->type != SUPERVISED_HAND_OVER && m->type != SUPERVISED_RESUME)
+        return;
+    /* What was not told yet is outdated by what came now. */
+    s->telling &= ~(unsigned)(TELL_HAND_OVER | TELL_RESUME);
+    if (m->type == SUPERVISED_HAND_OVER)
+        s->attempt = m->value;
+    note(s, m->type == SUPERVISED_HAND_OVER ? TELL_HAND_OVER : TELL_RESUME);
 }
 
 static void socket_ready(void *opaque, uint32_t events)
@@ -483,7 +490,7 @@ int supervised_want_pv(struct supervised *s)
 
 int supervised_handed_over(struct supervised *s)
 {
-    return request(s, SUPERVISED_HANDED_OVER, 0, NULL, NULL, -1);
+    return request(s, SUPERVISED_HANDED_OVER, s ? s->attempt : 0, NULL, NULL, -1);
 }
 
 void supervised_say(struct supervised *s, const char *text)
@@ -505,11 +512,14 @@ int supervised_xenstore(struct supervised *s)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* The loop should see the end of the socket at once. If it is stuck, SIGALRM ends the process. */
+/* The loop should see the end of the socket at once. If it is stuck, SIGALRM ends the process. One
+ * system call, nothing else: this interrupts anything. */
 static void supervisor_died(int sig)
 {
+    const struct itimerval limit = { .it_value.tv_usec = SUPERVISED_LIFE_MS * 1000 };
+
     (void)sig;
-    alarm(1);
+    setitimer(ITIMER_REAL, &limit, NULL);
 }
 
 int supervised_bind_life(struct supervised *s)
@@ -571,14 +581,15 @@ static void spare_wait(struct supervised *s)
 int supervised_make_spare(struct supervised *s)
 {
     struct supervised_message m = { .type = SUPERVISED_SPARE };
-    int pair[2], ret = 0;
+    int pair[2], ret = 0, on = 1;
     pid_t pid;
 
     if (!s)
         return 0;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
-    pid = fork();
+    /* So that the supervisor learns from the kernel who says hello; before anything is said. */
+    pid = setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -1 : fork();
     if (pid < 0) {
         ret = -errno;
         goto out;

@@ -54,14 +54,14 @@ enum supervised_type {
     SUPERVISED_SLEEP_STATE, /* value: set the domain's ACPI sleep state */
     SUPERVISED_XENSTORE,    /* answered by XENSTORE_FD; PV worker only */
     SUPERVISED_WANT_PV,     /* start the PV worker if it does not run; model only */
-    SUPERVISED_HANDED_OVER, /* answer to UPGRADE: quiescent, nothing is written any more */
+    SUPERVISED_HANDED_OVER, /* value as in HAND_OVER: quiescent, nothing is written any more */
     SUPERVISED_SAY,         /* text: why it is about to end, for log and status */
     SUPERVISED_SPARE,       /* 1 descriptor: the socket of a fork that waits for TAKE_OVER */
     SUPERVISED_HELLO,       /* first message of a spare, on its own socket */
     /* supervisor to worker */
     SUPERVISED_ACK = 64,    /* name; value 0 or an errno */
     SUPERVISED_QUIT,        /* end cleanly, within 700 ms */
-    SUPERVISED_HAND_OVER,   /* become quiescent, let go of the server, answer HANDED_OVER */
+    SUPERVISED_HAND_OVER,   /* let go of the server, answer HANDED_OVER; value: attempt */
     SUPERVISED_RESUME,      /* the successor did not come up: take it back */
     SUPERVISED_XENSTORE_FD, /* 1 descriptor, or value: an errno */
     SUPERVISED_GIVE,        /* name, 1 descriptor; to a spare, before TAKE_OVER */
@@ -86,7 +86,8 @@ struct supervised_vitals {
 struct loop;
 struct supervised;
 
-/* Called from the event loop. NULL members are skipped; without `quit` or `gone` the loop stops. */
+/* Called from the event loop. NULL members are skipped; without `quit` or `gone` the loop stops.
+ * hand_over may come again when it was followed already, resume when nothing was handed over. */
 struct supervised_calls {
     void (*quit)(void *opaque);
     void (*hand_over)(void *opaque);
@@ -125,7 +126,7 @@ MUST_CHECK int supervised_listen(struct supervised *s, struct loop *loop,
                                  const struct supervised_calls *calls);
 
 /* Tie our life to the supervisor's. To be called once early and again after each change of ids,
- * which unties it: when the supervisor dies, a signal handler gives the loop one second to see the
+ * which unties it: when the supervisor dies, a signal handler gives the loop 700 ms to see the
  * end of the socket, then the kernel ends us. -ESRCH: it is gone already. */
 MUST_CHECK int supervised_bind_life(struct supervised *s);
 
@@ -138,8 +139,8 @@ MUST_CHECK int supervised_make_spare(struct supervised *s);
 
 /* One message, both sides. `fd` -1: none. 0 or -errno. */
 MUST_CHECK int supervised_send(int sock, const struct supervised_message *m, int fd, int flags);
-/* 1: a message (text and name are terminated; *fd the descriptor or -1; *pid the sender, verified by
- * the kernel, where SO_PASSCRED is on); 0: the end; -errno. -EBADMSG: not a message of ours. */
+/* 1: a message (text and name are terminated; *fd the descriptor or -1; *pid the sender, verified
+ * by the kernel, where SO_PASSCRED is on); 0: the end; -errno. -EBADMSG: not a message of ours. */
 MUST_CHECK int supervised_receive(int sock, struct supervised_message *m, int *fd, pid_t *pid,
                                   int flags);
 bool supervised_name_ok(const char *name);

@@ -530,7 +530,6 @@ const struct device_ops uart16550_ops = {
     .state = &uart16550_desc,
     .regions = uart16550_regions,
     .nregions = ARRAY_SIZE(uart16550_regions),
-    .nirqs = 1,
     .realize = uart16550_realize,
     .unrealize = uart16550_unrealize,
     .reset = uart16550_reset,

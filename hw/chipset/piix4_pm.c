@@ -260,7 +260,6 @@ const struct device_ops piix4_pm_ops = {
     .regions = piix4_pm_regions,
     .nregions = ARRAY_SIZE(piix4_pm_regions),
     .pci = &piix4_pm_pci,
-    .nirqs = 1,
     .reset = piix4_pm_reset,
     .update = piix4_pm_update,
 };

@@ -4,11 +4,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define ALIGN 64u /* a record starts a cache line of its own */
+#define ALIGN      64u         /* a record starts a cache line of its own */
+#define ARENA_MOST (64l << 20) /* bytes; far more than any board needs */
 
 int arena_create(struct arena *a, size_t size, struct error *e)
 {
@@ -38,6 +39,33 @@ close:
     return err;
 }
 
+int arena_adopt(struct arena *a, int fd, struct error *e)
+{
+    struct stat st;
+    int err;
+
+    if (fstat(fd, &st) < 0)
+        return error_set(e, -errno, "cannot look at the state arena: %s", strerror(errno));
+    if (st.st_size < (off_t)sizeof(struct arena_header) || st.st_size > ARENA_MOST)
+        return error_set(e, -EINVAL, "this is no hvmdm state arena");
+    a->h = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (a->h == MAP_FAILED) {
+        a->h = NULL;
+        return error_set(e, -errno, "cannot map the state arena: %s", strerror(errno));
+    }
+    err = arena_check(a->h, (size_t)st.st_size, e);
+    if (err == 0 && a->h->size != (uint64_t)st.st_size)
+        err = error_set(e, -EINVAL, "state arena: its size is wrong");
+    if (err < 0) {
+        munmap(a->h, (size_t)st.st_size);
+        a->h = NULL;
+        return err;
+    }
+    a->fd = fd;
+    a->adopted = true;
+    return 0;
+}
+
 void arena_destroy(struct arena *a)
 {
     if (!a->h)
@@ -60,6 +88,27 @@ static uint32_t take(struct arena *a, uint64_t bytes)
     return (uint32_t)at;
 }
 
+/* The records that a predecessor has made by the same call. */
+static struct arena_record *find_all(struct arena *a, const char *name, uint32_t instance,
+                                     uint32_t count, const struct state_desc *d, struct error *e)
+{
+    struct arena_record *first = arena_find(a, name, instance);
+    size_t table = d->nfields * sizeof d->fields[0];
+
+    for (uint32_t i = 0; first && i < count; i++) {
+        const struct arena_record *r = arena_find(a, name, instance + i);
+
+        if (r != first + i || r->size != d->size || r->nfields != d->nfields ||
+            r->version != d->version || r->state != first->state + i * d->size ||
+            memcmp(arena_at(a, r->fields), d->fields, table) != 0)
+            first = NULL;
+    }
+    if (!first)
+        error_set(e, -ESTALE, "the state arena has no record %s %" PRIu32 " of this layout", name,
+                  instance);
+    return first;
+}
+
 struct arena_record *arena_add(struct arena *a, const char *name, uint32_t instance, uint32_t count,
                                const struct state_desc *d, struct error *e)
 {
@@ -70,6 +119,8 @@ struct arena_record *arena_add(struct arena *a, const char *name, uint32_t insta
         error_set(e, -EINVAL, "the name of state record %s is too long", name);
         return NULL;
     }
+    if (a->adopted)
+        return find_all(a, name, instance, count, d, e);
     for (uint32_t i = 0; i < count; i++)
         if (arena_find(a, name, instance + i)) {
             error_set(e, -EEXIST, "two devices want the state record %s %" PRIu32, name, instance);
@@ -100,6 +151,13 @@ struct arena_record *arena_add(struct arena *a, const char *name, uint32_t insta
 
 void *arena_add_bulk(struct arena *a, struct arena_record *r, uint32_t size, struct error *e)
 {
+    if (a->adopted) {
+        if (r->bulk_size == size)
+            return arena_at(a, r->bulk);
+        error_set(e, -ESTALE, "the state arena has no payload of %" PRIu32 " bytes for %s", size,
+                  r->name);
+        return NULL;
+    }
     r->bulk = take(a, size);
     if (!r->bulk) {
         error_set(e, -ENOSPC,
@@ -158,15 +216,11 @@ int arena_check(const struct arena_header *h, size_t mapped, struct error *e)
     return 0;
 }
 
-/* The compiler must not move stores to shared memory across these marks: a successor may look at
- * any moment. x86 keeps the order of stores. */
-#define publish() atomic_signal_fence(memory_order_seq_cst)
-
 void arena_begin(struct arena *a)
 {
     a->h->transactions++;
     a->h->in_transaction = 1;
-    publish();
+    arena_store_barrier();
 }
 
 void arena_touch(struct arena *a, struct arena_record *r)
@@ -174,16 +228,16 @@ void arena_touch(struct arena *a, struct arena_record *r)
     if (r->touched_in == a->h->transactions)
         return;
     memcpy(arena_at(a, r->shadow), arena_at(a, r->state), r->size);
-    publish();
+    arena_store_barrier();
     r->touched_in = a->h->transactions;
-    publish();
+    arena_store_barrier();
 }
 
 void arena_commit(struct arena *a)
 {
-    publish();
+    arena_store_barrier();
     a->h->in_transaction = 0;
-    publish();
+    arena_store_barrier();
 }
 
 void arena_rollback(struct arena *a)
@@ -196,7 +250,7 @@ void arena_rollback(struct arena *a)
         if (r->touched_in == a->h->transactions)
             memcpy(arena_at(a, r->state), arena_at(a, r->shadow), r->size);
     }
-    publish();
+    arena_store_barrier();
     a->h->in_transaction = 0;
 }
 

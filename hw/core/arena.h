@@ -13,6 +13,8 @@
 #ifndef HW_CORE_ARENA_H
 #define HW_CORE_ARENA_H
 
+#include <stdatomic.h>
+
 #include "hw/core/state.h"
 
 #define ARENA_MAGIC   UINT64_C(0x616e6572614d5648) /* "HVMarena" */
@@ -50,15 +52,21 @@ struct arena_header {
 struct arena {
     struct arena_header *h; /* shared mapping */
     int fd;                 /* memfd that backs it */
+    bool adopted;           /* records are there already: arena_add() finds them */
 };
 
 /* A fresh arena of `size` bytes (page multiple) in a new memfd. */
 MUST_CHECK int arena_create(struct arena *a, size_t size, struct error *e);
+/* The arena that a predecessor of the same build has left in `fd`, which is taken over in case of
+ * success: arena_add() then gives the records that are there, with what they hold, and refuses
+ * (-ESTALE) one that is missing or laid out differently. The bytes are hostile: arena_check() has
+ * been done, the values are for state_check(). */
+MUST_CHECK int arena_adopt(struct arena *a, int fd, struct error *e);
 void arena_destroy(struct arena *a); /* unmaps and closes */
 
 /* Allocate `count` records of one name, with instances from `instance` on and their states side by
- * side (an array). Name and instances must be unused. NULL with a sentence when full. Returns the
- * first; the others follow it. */
+ * side (an array). Name and instances must be unused. NULL with a sentence when full (or, in an
+ * adopted arena, when not there). Returns the first; the others follow it. */
 struct arena_record *arena_add(struct arena *a, const char *name, uint32_t instance, uint32_t count,
                                const struct state_desc *d, struct error *e);
 /* Give a record `size` bytes of payload, zeroed. NULL with a sentence when full. */
@@ -73,6 +81,13 @@ static inline void *arena_at(const struct arena *a, uint32_t offset)
 /* Check an arena that came from elsewhere (S16): magic, format, every offset and size inside it,
  * names terminated and unique. Does not look at field values. */
 MUST_CHECK int arena_check(const struct arena_header *h, size_t mapped, struct error *e);
+
+/* The compiler must not move stores to shared memory across these marks: a successor may look at
+ * any moment. x86 keeps the order of stores. */
+static inline void arena_store_barrier(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
 
 /* Transactions. begin: nothing is touched. touch: keep the old state of a record, once. commit:
  * the new state counts. rollback: every touched record gets its old state back; also what a

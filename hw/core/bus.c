@@ -92,7 +92,7 @@ static uint64_t access_range(const struct bus_range *at, uint32_t offset, unsign
 {
     struct device *d = at->dev;
 
-    if (read && at->region->constant && !d->busy)
+    if (read && at->region->constant && !d->busy && !d->fenced)
         return region_read(d, at->region, offset, width);
     if (!event_begin(d))
         return ones(width);

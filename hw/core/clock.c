@@ -62,7 +62,7 @@ static struct device_timer *earliest(struct machine *m, struct device **owner)
     struct device_timer *best = NULL;
 
     for (struct device *d = m->first; d; d = d->next)
-        for (unsigned i = 0; i < d->ntimers; i++)
+        for (unsigned i = 0; i < d->ntimers && !d->fenced; i++)
             if (*d->timer[i].deadline && (!best || *d->timer[i].deadline < *best->deadline)) {
                 best = &d->timer[i];
                 *owner = d;
@@ -100,12 +100,17 @@ void machine_expired(struct machine *m)
         struct device *d = NULL;
         struct device_timer *t = earliest(m, &d);
 
-        if (!t || !event_begin(d))
+        if (!t)
             return;
-        *t->deadline = 0;
-        m->deadline_stale = true;
-        d->stats.events++;
-        t->expired(d);
-        event_end(d);
+        event_open(m, EVENT_TIMER);
+        m->j->timer = (uint8_t)(t - d->timer);
+        if (event_begin(d)) {
+            *t->deadline = 0;
+            m->deadline_stale = true;
+            d->stats.events++;
+            t->expired(d);
+            event_end(d);
+        }
+        event_close(m);
     }
 }

@@ -5,14 +5,16 @@
 #ifndef HW_CORE_CORE_H
 #define HW_CORE_CORE_H
 
+#include "hw/core/journal.h"
 #include "hw/core/machine.h"
 
 #define BUS_RANGES 96 /* ranges of one space: 256 is Xen's limit, a full board has about 50 */
 #define IRQ_PENDING                                                                                \
     32 /* line changes of one event kept in order; more keep only the last level                   \
         */
-#define PCI_BARS  7
-#define PCI_SLOTS 32
+#define PCI_BARS        7
+#define PCI_SLOTS       32
+#define MACHINE_DEVICES 64
 
 struct bus_range {
     uint64_t base, last; /* inclusive */
@@ -42,7 +44,8 @@ struct pci_function {
     F(S, uint64_t, clock_base, ANY, 1) /* guest ns when the clock last started or stopped */       \
     F(S, uint64_t, host_base, ANY, 1)  /* host ns at that moment */                                \
     F(S, uint8_t, running, 1, 1)                                                                   \
-    F(S, uint8_t, unplugged, 0xff, 1) /* mask of Xen unplug requests so far */
+    F(S, uint8_t, unplugged, 0xff, 1)            /* mask of Xen unplug requests so far */          \
+    A(S, uint8_t, fenced, MACHINE_DEVICES, 1, 1) /* by place on the board */
 STATE_DEFINE(machine, MACHINE_STATE);
 
 struct irq_change {
@@ -55,6 +58,9 @@ struct machine {
     struct arena *arena;
     struct machine_state *s;
     struct arena_record *record;
+    struct journal_state *j;
+    uint64_t *progress;    /* counts completed events for whoever watches; never NULL */
+    struct device *inside; /* the innermost device in a handler */
     struct gmem *mem;
     struct device *first, **last;
     struct bus pio, mmio;
@@ -67,9 +73,15 @@ struct machine {
     void (*on_request)(void *opaque, enum machine_request what);
     void *on_request_opaque;
     struct machine_stats stats;
+    uint16_t ndevices;
+    bool dropped;       /* after adoption: the request that was running is not to be run again */
+    uint64_t unwatched; /* where `progress` points when nobody watches */
 };
 
-/* event.c: begin is false if the device is inside one of its handlers already (S5). */
+/* event.c. An event of the machine, around those of its devices. */
+void event_open(struct machine *m, enum event_kind kind);
+void event_close(struct machine *m);
+/* begin is false if the device is inside one of its handlers already (S5). */
 MUST_CHECK bool event_begin(struct device *d);
 void event_end(struct device *d);
 
@@ -86,6 +98,11 @@ uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, 
 void region_write(struct device *d, const struct region *g, uint32_t offset, unsigned width,
                   uint64_t value);
 void regs_reset(struct device *d);
+
+/* recover.c: what a successor does with the state that it finds. */
+MUST_CHECK int recover_state(struct machine *m, bool own_fault, struct error *e);
+void recover_lines(struct machine *m);
+enum request_recovery machine_recover_request(struct machine *m, struct request *r);
 
 /* pci.c */
 int pci_add(struct machine *m, struct device *d, int devfn, struct error *e);

@@ -85,7 +85,6 @@ struct device_ops {
     const struct region *regions;
     unsigned nregions;
     const struct pci_desc *pci; /* a PCI function's identity and BARs; NULL on ISA */
-    unsigned nirqs;             /* lines it drives: ISA, or its INTx pin as line 0 */
 
     int (*realize)(struct device *d, struct error *e); /* 0 or -errno; undone by unrealize */
     void (*unrealize)(struct device *d);               /* undoes whatever was done; never fails */
@@ -153,7 +152,10 @@ struct device {
     unsigned ntimers;
     struct device_stats stats;
     struct guest_log_limit log_limit;
-    bool busy; /* inside one of its handlers */
+    struct device *caller; /* while busy: the device that asked this one to act, or NULL */
+    uint16_t place;        /* on the board, from 0 */
+    bool busy;             /* inside one of its handlers */
+    bool fenced;           /* killed a predecessor twice: answers no more */
     bool unplugged;
     struct device *next;
 };

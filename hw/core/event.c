@@ -3,9 +3,9 @@
  * event - every entry into a device is a transaction.
  *
  * Outermost event: begin, shadow the device's records, handler, update(), commit, then interrupt
- * lines change. A device that asks another one to act (unplug, routing) opens a nested event on
- * it, which belongs to the same transaction. A device inside its own handler cannot be entered
- * again (S5).
+ * lines change. The journal (journal.h) says what runs. A device that asks another one to act
+ * (unplug, routing) opens a nested event on it, which belongs to the same transaction. A device
+ * inside its own handler cannot be entered again (S5).
  */
 #include "hw/core/core.h"
 
@@ -17,16 +17,32 @@ static void touch_all(struct device *d)
         arena_touch(d->m->arena, d->record[i]);
 }
 
+static void outermost(struct machine *m, enum event_kind kind)
+{
+    m->j->device = JOURNAL_NONE;
+    m->j->kind = (uint8_t)kind;
+    arena_begin(m->arena);
+}
+
+void event_open(struct machine *m, enum event_kind kind)
+{
+    if (m->depth++ == 0)
+        outermost(m, kind);
+}
+
 bool event_begin(struct device *d)
 {
     struct machine *m = d->m;
 
-    if (d->busy) {
+    if (d->busy || d->fenced) {
         d->stats.refused++;
         return false;
     }
     if (m->depth++ == 0)
-        arena_begin(m->arena);
+        outermost(m, EVENT_HOST);
+    m->j->device = d->place;
+    d->caller = m->inside;
+    m->inside = d;
     d->busy = true;
     touch_all(d);
     return true;
@@ -49,6 +65,17 @@ static void put_lines(struct machine *m)
     m->npending = 0;
 }
 
+void event_close(struct machine *m)
+{
+    if (--m->depth > 0)
+        return;
+    arena_commit(m->arena);
+    m->j->events++;
+    ++*m->progress;
+    if (m->npending)
+        put_lines(m);
+}
+
 void event_end(struct device *d)
 {
     struct machine *m = d->m;
@@ -56,11 +83,9 @@ void event_end(struct device *d)
     if (d->ops->update)
         d->ops->update(d);
     d->busy = false;
-    if (--m->depth > 0)
-        return;
-    arena_commit(m->arena);
-    if (m->npending)
-        put_lines(m);
+    m->inside = d->caller;
+    m->j->device = d->caller ? d->caller->place : JOURNAL_NONE;
+    event_close(m);
 }
 
 void device_event(struct device *d, void (*handler)(struct device *d, void *arg), void *arg)

@@ -12,6 +12,7 @@
 int machine_new(struct hv *hv, struct arena *arena, struct machine **out, struct error *e)
 {
     struct machine *m = calloc(1, sizeof *m);
+    struct arena_record *journal;
     int err = -ENOMEM;
 
     if (!m)
@@ -32,7 +33,17 @@ int machine_new(struct hv *hv, struct arena *arena, struct machine **out, struct
         goto free;
     }
     m->s = arena_at(arena, m->record->state);
-    m->s->host_base = hv->ops->now(hv);
+    journal = arena_add(arena, "journal", 0, 1, &journal_desc, e);
+    if (!journal) {
+        err = -ENOSPC;
+        goto free;
+    }
+    m->j = arena_at(arena, journal->state);
+    m->progress = &m->unwatched;
+    if (!arena->adopted) {
+        m->s->host_base = hv->ops->now(hv);
+        m->j->ring_next = JOURNAL_NONE;
+    }
     *out = m;
     return 0;
 free:
@@ -155,6 +166,10 @@ int machine_add(struct machine *m, const struct device_row *row, struct error *e
 
     if (!d)
         return error_set(e, -ENOMEM, "out of memory");
+    if (m->ndevices == MACHINE_DEVICES) {
+        free(d);
+        return error_set(e, -ENOSPC, "more than %d devices", MACHINE_DEVICES);
+    }
     err = add_state(d, e);
     if (err == 0 && d->ops->pci)
         err = pci_add(m, d, row->devfn, e);
@@ -167,9 +182,11 @@ int machine_add(struct machine *m, const struct device_row *row, struct error *e
         device_remove(d);
         return err;
     }
+    d->place = m->ndevices++;
     *m->last = d;
     m->last = &d->next;
-    device_reset(d);
+    if (!m->arena->adopted)
+        device_reset(d);
     return 0;
 }
 
@@ -189,10 +206,14 @@ void machine_run(struct machine *m, struct request *r)
 {
     m->stats.requests++;
     m->stats.buffered += r->vcpu == REQUEST_BUFFERED;
+    event_open(m, EVENT_REQUEST);
+    journal_log(m->j, r);
     if (r->type == REQ_PCI_CONFIG)
         pci_run(m, r);
     else
         bus_run(m, r);
+    journal_finish(m->j, r);
+    event_close(m);
 }
 
 static bool sink_run(void *opaque, struct request *r)
@@ -209,9 +230,27 @@ static void sink_invalidate(void *opaque)
     gmem_invalidate(m->mem);
 }
 
+static void sink_taken(void *opaque, unsigned vcpu)
+{
+    struct machine *m = opaque;
+
+    if (vcpu < JOURNAL_VCPUS)
+        m->j->done[vcpu] = 0;
+    arena_store_barrier();
+}
+
+static enum request_recovery sink_recover(void *opaque, struct request *r)
+{
+    return machine_recover_request(opaque, r);
+}
+
 void machine_sink(struct machine *m, struct request_sink *sink)
 {
-    *sink = (struct request_sink){ .run = sink_run, .invalidate = sink_invalidate, .opaque = m };
+    *sink = (struct request_sink){ .run = sink_run,
+                                   .invalidate = sink_invalidate,
+                                   .taken = sink_taken,
+                                   .recover = sink_recover,
+                                   .opaque = m };
 }
 
 uint64_t machine_access(struct machine *m, enum bus_space space, uint64_t addr, unsigned width,
@@ -324,23 +363,50 @@ static int device_loaded(struct device *d, struct error *e)
     return 0;
 }
 
-int machine_loaded(struct machine *m, struct error *e)
+/* Every output as the devices want it now, whatever the hypervisor thinks it is. */
+static void put_all_lines(struct machine *m)
 {
-    int err = state_check("machine", &machine_desc, m->s, e);
-
-    for (struct device *d = m->first; d && err == 0; d = d->next)
-        err = device_loaded(d, e);
-    if (err < 0)
-        return err;
-    /* Guest time goes on from where it stood, by this host's clock. */
-    m->s->host_base = m->hv->ops->now(m->hv);
-    m->deadline_stale = true;
     for (struct device *d = m->first; d; d = d->next) {
         for (unsigned i = 0; i < DEVICE_IRQS; i++)
             d->irq[i].level = 0xff; /* unknown: whatever update() says is forwarded */
         if (event_begin(d))
             event_end(d);
     }
+}
+
+static int check_all(struct machine *m, struct error *e)
+{
+    int err = state_check("machine", &machine_desc, m->s, e);
+
+    for (struct device *d = m->first; d && err == 0; d = d->next)
+        err = device_loaded(d, e);
+    return err;
+}
+
+int machine_loaded(struct machine *m, struct error *e)
+{
+    int err = check_all(m, e);
+
+    if (err < 0)
+        return err;
+    /* Guest time goes on from where it stood, by this host's clock. */
+    m->s->host_base = m->hv->ops->now(m->hv);
+    m->deadline_stale = true;
+    put_all_lines(m);
+    return 0;
+}
+
+int machine_adopted(struct machine *m, bool own_fault, struct error *e)
+{
+    int err = recover_state(m, own_fault, e);
+
+    if (err == 0)
+        err = check_all(m, e);
+    if (err < 0)
+        return err;
+    m->deadline_stale = true;
+    recover_lines(m);
+    put_all_lines(m);
     return 0;
 }
 

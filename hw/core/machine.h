@@ -66,6 +66,15 @@ void machine_drain(struct machine *m);
 /* Check the arena against the board and let devices rebuild what they derive from it. */
 MUST_CHECK int machine_loaded(struct machine *m, struct error *e);
 
+/* Instead of machine_loaded(), in an arena that a predecessor on this host has left: what it was
+ * doing is rolled back, guest time has gone on meanwhile. `own_fault`: it died of what it did (a
+ * signal that a fault raises, or the watchdog): an event that does so twice is given up, and its
+ * device fenced off. Then slots_scan() with machine_ring_next(). */
+MUST_CHECK int machine_adopted(struct machine *m, bool own_fault, struct error *e);
+uint16_t machine_ring_next(const struct machine *m);
+/* Add one to *counter (shared memory) for each completed event; NULL: no more. */
+void machine_watch(struct machine *m, uint64_t *counter);
+
 /* Looking inside. */
 struct device *machine_devices(struct machine *m); /* first; follow ->next */
 struct device *machine_find(struct machine *m, const char *name, unsigned instance); /* or NULL */

@@ -187,7 +187,7 @@ uint32_t pci_access(struct machine *m, unsigned devfn, unsigned reg, unsigned wi
     struct pci_function *f = devfn < 256 ? m->function[devfn] : NULL;
     uint32_t result = (uint32_t)ones(width);
 
-    if (!f || f->dev->unplugged || reg >= 256 || reg + width > 256)
+    if (!f || f->dev->unplugged || f->dev->fenced || reg >= 256 || reg + width > 256)
         return result;
     if (read) {
         f->dev->stats.reads++;
@@ -275,7 +275,8 @@ int pci_add(struct machine *m, struct device *d, int devfn, struct error *e)
     if (f->desc->int_pin && d->irq[0].kind == IRQ_NONE)
         d->irq[0] = (struct irq_line){ d, IRQ_INTX, (uint8_t)(f->desc->int_pin - 1), 0 };
     make_masks(f);
-    set_identity(f);
+    if (!m->arena->adopted)
+        set_identity(f);
     return 0;
 free:
     free(f);

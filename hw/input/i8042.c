@@ -394,7 +394,6 @@ const struct device_ops i8042_ops = {
     .state = &i8042_desc,
     .regions = i8042_regions,
     .nregions = ARRAY_SIZE(i8042_regions),
-    .nirqs = 2,
     .reset = i8042_reset,
     .update = i8042_update,
     .loaded = i8042_loaded,

@@ -351,7 +351,6 @@ const struct device_ops piix3_ide_ops = {
     .regions = piix3_ide_regions,
     .nregions = ARRAY_SIZE(piix3_ide_regions),
     .pci = &piix3_ide_pci,
-    .nirqs = IDE_CHANNELS,
     .realize = piix3_ide_realize,
     .unrealize = piix3_ide_unrealize,
     .reset = piix3_ide_reset,

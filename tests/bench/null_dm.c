@@ -182,7 +182,7 @@ static bool poll(void *opaque)
 
 static int set_up(struct null_dm *d, unsigned domid, struct error *e)
 {
-    const struct request_sink sink = { run, invalidate, d };
+    const struct request_sink sink = { .run = run, .invalidate = invalidate, .opaque = d };
     int err = hv_xen_open(d->loop, domid, &sink, &d->hv, e);
 
     if (err)

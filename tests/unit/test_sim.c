@@ -41,7 +41,7 @@ static void invalidate(void *opaque)
 static int setup(void **state)
 {
     struct bench *b = calloc(1, sizeof *b);
-    struct request_sink sink = { run, invalidate, b };
+    struct request_sink sink = { .run = run, .invalidate = invalidate, .opaque = b };
 
     if (!b)
         return -1;

@@ -44,7 +44,7 @@ struct bench {
     uint64_t answer;
     bool hold;
     void (*inside)(struct bench *b, struct request *r); /* while the sink runs */
-    enum slots_recovery recovery;
+    enum request_recovery recovery;
     uint8_t state_at_notify;
 };
 
@@ -75,7 +75,7 @@ static void notify(void *opaque, unsigned vcpu)
     b->state_at_notify = b->page.slot[vcpu].flags & 0xf;
 }
 
-static enum slots_recovery recover(void *opaque, struct request *r)
+static enum request_recovery recover(void *opaque, struct request *r)
 {
     r->data = 0x1234;
     return ((struct bench *)opaque)->recovery;
@@ -91,7 +91,7 @@ static int setup(void **state)
     b->s = (struct slots){ .page = &b->page,
                            .ring = &b->ring,
                            .nr_vcpus = 4,
-                           .sink = { run, invalidate, b },
+                           .sink = { .run = run, .invalidate = invalidate, .opaque = b },
                            .notify = notify,
                            .opaque = b };
     slots_init(&b->s);
@@ -510,16 +510,16 @@ static void held_but_completed_inside(void **state)
     assert_int_equal(b->notified[0], 1);
 }
 
-static void adopt(struct bench *b, enum slots_recovery what)
+static void adopt(struct bench *b, enum request_recovery what)
 {
-    b->s.recover = recover;
+    b->s.sink.recover = recover;
     b->recovery = what;
     for (unsigned i = 0; i < 4; i++) {
         send(b, i, REQ_PIO, 0x60 + i, 1, READ, 0x77);
         b->page.slot[i].flags = (uint8_t)(READ | i);
     }
     push(b, REQ_COPY, 0xa0000, 0, 1);
-    slots_scan(&b->s);
+    slots_scan(&b->s, 0xffff);
     assert_int_equal(b->page.slot[0].flags & 0xf, SLOT_NONE);
     for (unsigned i = 1; i < 4; i++)
         assert_int_equal(b->page.slot[i].flags & 0xf, SLOT_RESP_READY);
@@ -533,7 +533,7 @@ static void scan_reruns(void **state)
 {
     struct bench *b = *state;
 
-    adopt(b, SLOTS_RERUN);
+    adopt(b, REQUEST_RERUN);
     assert_int_equal(b->nr_seen, 3);
     assert_int_equal(b->seen[0].addr, 0x62); /* what was begun comes before the ring */
     assert_int_equal(b->page.slot[2].data, 0x88);
@@ -543,7 +543,7 @@ static void scan_publishes(void **state)
 {
     struct bench *b = *state;
 
-    adopt(b, SLOTS_PUBLISH);
+    adopt(b, REQUEST_PUBLISH);
     assert_int_equal(b->nr_seen, 2);
     assert_int_equal(b->page.slot[2].data, 0x34);
 }
@@ -552,9 +552,37 @@ static void scan_fences(void **state)
 {
     struct bench *b = *state;
 
-    adopt(b, SLOTS_FENCE);
+    adopt(b, REQUEST_FENCE);
     assert_int_equal(b->nr_seen, 2);
     assert_int_equal(b->page.slot[2].data, 0xff);
+}
+
+/* Ring of three entries, the first an 8-byte one (two places). */
+static void three_buffered(struct bench *b)
+{
+    push(b, REQ_COPY, 0xa0000, 3, 1);
+    push(b, REQ_COPY, 0xa0008, 0, 2);
+    push(b, REQ_COPY, 0xa0009, 0, 3);
+}
+
+static void scan_knows_what_was_executed(void **state)
+{
+    struct bench *b = *state;
+
+    three_buffered(b);
+    slots_scan(&b->s, 2); /* the first entry was executed, the read pointer stands before it */
+    assert_int_equal(b->nr_seen, 2);
+    assert_int_equal(b->seen[0].addr, 0xa0008);
+    assert_int_equal(b->ring.read_pointer, 4);
+}
+
+static void scan_skips_nothing_else(void **state)
+{
+    struct bench *b = *state;
+
+    three_buffered(b);
+    slots_scan(&b->s, 0); /* the read pointer has moved already, or nothing was executed */
+    assert_int_equal(b->nr_seen, 3);
 }
 
 static void abandon_answers_everything(void **state)
@@ -704,6 +732,8 @@ int main(void)
         T(scan_reruns),
         T(scan_publishes),
         T(scan_fences),
+        T(scan_knows_what_was_executed),
+        T(scan_skips_nothing_else),
         T(abandon_answers_everything),
         T(eports_survive),
         T(pointers_move_inside_an_entry),

@@ -1,153 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The life of a vkbd connection (hw/xen/vkbd.c) against a xenstore and a PV port of the test's own:
- * the hand-shake, every wrong order, and that nothing stays mapped or bound (S22).
+ * The life of a vkbd connection (hw/xen/vkbd.c) against a small xenstored and a PV port of the
+ * test's own: the hand-shake, every wrong order, and that nothing stays mapped or bound (S22).
  */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "hw/xen/vkbd.h"
 #include "ioreq/pv.h"
-#include "toolstack/xenstore.h"
+#include "tests/xenstored.h"
 
-#define NODES   32u
-#define WATCHES 8u
-#define BACK    "backend/vkbd/5/0"
-#define FRONT   "/local/domain/5/device/vkbd/0"
-
-/* --- xenstore: all that vkbd.c calls of it. */
-
-struct xenstore {
-    struct {
-        char path[96], value[64];
-    } node[NODES];
-    struct xenstore_watch *watch[WATCHES];
-    bool pending[WATCHES];
-};
-
-static struct xenstore store;
-
-static int find(const char *path)
-{
-    for (unsigned i = 0; i < NODES; i++) {
-        if (strcmp(store.node[i].path, path) == 0)
-            return (int)i;
-    }
-    return -1;
-}
-
-static void touch(const char *path)
-{
-    for (unsigned i = 0; i < WATCHES; i++) {
-        size_t n = store.watch[i] ? strlen(store.watch[i]->path) : 0;
-
-        if (n && strncmp(path, store.watch[i]->path, n) == 0 && (path[n] == '/' || !path[n]))
-            store.pending[i] = true;
-    }
-}
-
-static void put(const char *path, const char *value)
-{
-    int i = find(path);
-
-    if (i < 0)
-        i = find("");
-    assert_true(i >= 0);
-    snprintf(store.node[i].path, sizeof store.node[i].path, "%s", path);
-    snprintf(store.node[i].value, sizeof store.node[i].value, "%s", value);
-    touch(path);
-}
-
-static void erase(const char *prefix)
-{
-    for (unsigned i = 0; i < NODES; i++) {
-        if (strncmp(store.node[i].path, prefix, strlen(prefix)) == 0) {
-            touch(store.node[i].path);
-            store.node[i].path[0] = '\0';
-        }
-    }
-}
-
-/* Delivers until nothing changes any more; bounded, so that two sides cannot play for ever. */
-static unsigned settle(void)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < WATCHES; i++) {
-        if (!store.pending[i] || !store.watch[i])
-            continue;
-        store.pending[i] = false;
-        store.watch[i]->changed(store.watch[i]->opaque, store.watch[i]->path);
-        assert_true(++n < 100);
-        i = UINT32_MAX; /* from the start */
-    }
-    return n;
-}
-
-int xenstore_read(struct xenstore *x, const char *path, char *buf, size_t size)
-{
-    int i = find(path);
-
-    (void)x;
-    return i < 0 ? -ENOENT : snprintf(buf, size, "%s", store.node[i].value);
-}
-
-int xenstore_read_u32(struct xenstore *x, const char *path, uint32_t *out)
-{
-    char text[64], *end;
-
-    if (xenstore_read(x, path, text, sizeof text) < 0)
-        return -ENOENT;
-    *out = (uint32_t)strtoul(text, &end, 10);
-    return *text && !*end ? 0 : -EINVAL;
-}
-
-int xenstore_write_u32(struct xenstore *x, const char *path, uint32_t value)
-{
-    char text[16];
-
-    (void)x;
-    snprintf(text, sizeof text, "%u", value);
-    put(path, text);
-    return 0;
-}
-
-int xenstore_list(struct xenstore *x, const char *path, char *buf, size_t size)
-{
-    (void)x;
-    if (find(BACK "/frontend") < 0 || strcmp(path, "backend/vkbd/5") != 0 || size < 2)
-        return -ENOENT;
-    memcpy(buf, "0", 2);
-    return 2;
-}
-
-int xenstore_watch(struct xenstore *x, struct xenstore_watch *w)
-{
-    (void)x;
-    for (unsigned i = 0; i < WATCHES; i++) {
-        if (!store.watch[i]) {
-            store.watch[i] = w;
-            store.pending[i] = true;
-            return 0;
-        }
-    }
-    return -ENOSPC;
-}
-
-void xenstore_unwatch(struct xenstore *x, struct xenstore_watch *w)
-{
-    (void)x;
-    for (unsigned i = 0; i < WATCHES; i++) {
-        if (store.watch[i] == w)
-            store.watch[i] = NULL;
-    }
-}
+#define BACK  "backend/vkbd/5/0"
+#define FRONT "/local/domain/5/device/vkbd/0"
 
 /* --- PV port. */
 
@@ -230,68 +102,101 @@ static const struct pv_ops fake_ops = {
 
 /* --- The toolstack and the guest. */
 
-static void create(void)
+static struct vkbd *vkbd;
+
+static void create(struct xenstored *x)
 {
-    put(BACK "/frontend", FRONT);
-    put(BACK "/online", "1");
-    put(BACK "/state", "1");
-    put(FRONT "/state", "1");
+    xenstored_put(x, FRONT "/state", "1");
+    xenstored_put(x, BACK "/frontend", FRONT);
+    xenstored_put(x, BACK "/frontend-id", "5");
+    xenstored_put(x, BACK "/online", "1");
+    xenstored_put(x, BACK "/state", "1");
+}
+
+static void open_vkbd(struct xenstored *x)
+{
+    struct error e = { "" };
+
+    if (vkbd_open(x->ours, 5, &vkbd, &e) < 0)
+        fail_msg("%s", e.text);
 }
 
 static int setup(void **state)
 {
-    struct error e = { "" };
-    struct vkbd *v;
+    struct xenstored *x = malloc(sizeof *x);
 
-    memset(&store, 0, sizeof store);
     memset(&fake, 0, sizeof fake);
     fake.pv.ops = &fake_ops;
-    if (vkbd_open(&store, 5, &v, &e) < 0)
-        return -1;
-    vkbd_set_pv(v, &fake.pv);
-    *state = v;
+    xenstored_start(x);
+    open_vkbd(x);
+    vkbd_set_pv(vkbd, &fake.pv);
+    *state = x;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    vkbd_close(*state);
-    for (unsigned i = 0; i < WATCHES; i++) {
-        if (store.watch[i])
-            return -1;
-    }
+    struct xenstored *x = *state;
+
+    vkbd_close(vkbd);
+    /* No watch is left to call what is gone. */
+    xenstored_put(x, BACK "/state", "1");
+    xenstored_put(x, FRONT "/state", "1");
+    xenstored_settle(x);
+    xenstored_stop(x);
+    free(x);
     return fake.mapped || fake.bound ? -1 : 0;
 }
 
-static void expect_state(const char *state)
+static void expect_state(struct xenstored *x, uint32_t state)
 {
-    int i;
-
-    settle();
-    i = find(BACK "/state");
-    assert_true(i >= 0);
-    assert_string_equal(store.node[i].value, state);
+    xenstored_settle(x);
+    assert_int_equal(xenstored_get(x, BACK "/state"), state);
 }
 
-static void guest_connects(void)
+static void guest_connects(struct xenstored *x)
 {
-    put(FRONT "/page-ref", "777");
-    put(FRONT "/page-gref", "9");
-    put(FRONT "/event-channel", "33");
-    put(FRONT "/state", "3");
+    xenstored_put(x, FRONT "/page-ref", "777");
+    xenstored_put(x, FRONT "/page-gref", "9");
+    xenstored_put(x, FRONT "/event-channel", "33");
+    xenstored_put(x, FRONT "/state", "3");
+}
+
+/* Where most tests begin: our back end waits for the guest, or serves it. */
+static struct xenstored *attached(void **state)
+{
+    create(*state);
+    expect_state(*state, 2);
+    return *state;
+}
+
+static struct xenstored *connected(void **state)
+{
+    struct xenstored *x = attached(state);
+
+    guest_connects(x);
+    expect_state(x, 4);
+    return x;
+}
+
+static void toolstack_removes(struct xenstored *x, const char *state)
+{
+    xenstored_put(x, BACK "/online", "0");
+    xenstored_put(x, BACK "/state", state);
 }
 
 static void handshake(void **state)
 {
-    (void)state;
-    create();
-    expect_state("2");
-    assert_true(find(BACK "/feature-abs-pointer") >= 0);
+    struct xenstored *x = *state;
+
+    create(x);
+    expect_state(x, 2);
+    assert_int_equal(xenstored_get(x, BACK "/feature-abs-pointer"), 1);
     assert_int_equal(fake.mapped, 0);
-    guest_connects();
-    expect_state("4");
-    put(FRONT "/state", "4");
-    expect_state("4");
+    guest_connects(x);
+    expect_state(x, 4);
+    xenstored_put(x, FRONT "/state", "4");
+    expect_state(x, 4);
     assert_int_equal(fake.mapped, 1);
     assert_int_equal(fake.bound, 1);
     assert_int_equal(fake.ref, 9);
@@ -303,138 +208,117 @@ static void handshake(void **state)
 
 static void legacy_frame(void **state)
 {
-    (void)state;
-    create();
-    settle();
-    put(FRONT "/page-ref", "777");
-    put(FRONT "/event-channel", "33");
-    put(FRONT "/state", "3");
-    expect_state("4");
+    struct xenstored *x = attached(state);
+
+    xenstored_put(x, FRONT "/page-ref", "777");
+    xenstored_put(x, FRONT "/event-channel", "33");
+    xenstored_put(x, FRONT "/state", "3");
+    expect_state(x, 4);
     assert_int_equal(fake.mapped, 100);
     assert_int_equal(fake.frame, 777);
 }
 
 static void close_and_reconnect(void **state)
 {
-    (void)state;
-    create();
-    settle();
+    struct xenstored *x = attached(state);
+
     for (unsigned i = 0; i < 1000; i++) {
-        guest_connects();
-        expect_state("4");
-        put(FRONT "/state", "5");
-        expect_state("5");
-        put(FRONT "/state", "6");
-        expect_state("6");
+        guest_connects(x);
+        expect_state(x, 4);
+        xenstored_put(x, FRONT "/state", "5");
+        expect_state(x, 5);
+        xenstored_put(x, FRONT "/state", "6");
+        expect_state(x, 6);
         assert_int_equal(fake.mapped, 0);
         assert_int_equal(fake.bound, 0);
-        put(FRONT "/state", "1"); /* kexec, driver reload */
-        expect_state("2");
+        xenstored_put(x, FRONT "/state", "1"); /* kexec, driver reload */
+        expect_state(x, 2);
     }
 }
 
 static void front_end_vanishes(void **state)
 {
-    (void)state;
-    create();
-    settle();
-    guest_connects();
-    settle();
-    erase(FRONT);
-    expect_state("6");
+    struct xenstored *x = connected(state);
+
+    xenstored_erase(x, FRONT);
+    expect_state(x, 6);
     assert_int_equal(fake.mapped, 0);
 }
 
 static void removal_while_connected(void **state)
 {
-    (void)state;
-    create();
-    settle();
-    guest_connects();
-    settle();
-    put(BACK "/online", "0");
-    put(BACK "/state", "5");
-    settle();
-    put(FRONT "/state", "6");
-    expect_state("6");
+    struct xenstored *x = connected(state);
+
+    toolstack_removes(x, "5");
+    xenstored_settle(x);
+    xenstored_put(x, FRONT "/state", "6");
+    expect_state(x, 6);
     assert_int_equal(fake.mapped, 0);
-    erase(BACK);
-    settle();
+    xenstored_erase(x, BACK);
+    xenstored_settle(x);
 }
 
 static void removal_without_a_front_end(void **state)
 {
-    (void)state;
-    create();
-    settle();
-    put(BACK "/online", "0");
-    put(BACK "/state", "5");
-    expect_state("6");
+    struct xenstored *x = attached(state);
+
+    toolstack_removes(x, "5");
+    expect_state(x, 6);
 }
 
 static void directory_goes_while_connected(void **state)
 {
-    (void)state;
-    create();
-    settle();
-    guest_connects();
-    settle();
-    erase(BACK);
-    settle();
+    struct xenstored *x = connected(state);
+
+    xenstored_erase(x, BACK);
+    xenstored_settle(x);
     assert_int_equal(fake.mapped, 0);
     assert_int_equal(fake.bound, 0);
 }
 
 static void forced_closed_by_the_toolstack(void **state)
 {
-    (void)state;
-    create();
-    settle();
-    guest_connects();
-    settle();
-    put(BACK "/online", "0");
-    put(BACK "/state", "6");
-    settle();
+    struct xenstored *x = connected(state);
+
+    toolstack_removes(x, "6");
+    xenstored_settle(x);
     assert_int_equal(fake.mapped, 0);
 }
 
 static void wild_values(void **state)
 {
     static const char *const wild[] = { "", "0", "x", "-1", "99999999999", "7", "4294967295" };
+    struct xenstored *x = attached(state);
 
-    (void)state;
-    create();
-    settle();
-    for (unsigned i = 0; i < sizeof wild / sizeof wild[0]; i++) {
-        put(FRONT "/state", wild[i]);
-        settle();
-        put(FRONT "/event-channel", wild[i]);
-        put(FRONT "/state", "3");
-        settle();
-        put(FRONT "/state", "6");
-        settle();
-        put(FRONT "/state", "1");
-        expect_state("2");
+    for (unsigned i = 0; i < ARRAY_SIZE(wild); i++) {
+        xenstored_put(x, FRONT "/state", wild[i]);
+        xenstored_settle(x);
+        xenstored_put(x, FRONT "/event-channel", wild[i]);
+        xenstored_put(x, FRONT "/state", "3");
+        xenstored_settle(x);
+        xenstored_put(x, FRONT "/state", "6");
+        xenstored_settle(x);
+        xenstored_put(x, FRONT "/state", "1");
+        expect_state(x, 2);
         assert_int_equal(fake.mapped, 0);
     }
 }
 
 static void what_cannot_be_had(void **state)
 {
-    (void)state;
-    create();
-    settle();
+    struct xenstored *x = attached(state);
+
     fake.refuse_map = true;
-    guest_connects();
-    expect_state("5");
-    put(FRONT "/state", "6");
-    expect_state("6");
-    put(FRONT "/state", "1");
-    expect_state("2");
+    guest_connects(x);
+    expect_state(x, 5);
+    xenstored_put(x, FRONT "/state", "6");
+    expect_state(x, 6);
+    xenstored_put(x, FRONT "/state", "1");
+    expect_state(x, 2);
     fake.refuse_map = false;
     fake.refuse_bind = true;
-    guest_connects();
-    expect_state("5");
+    guest_connects(x);
+    expect_state(x, 5);
     assert_int_equal(fake.mapped, 0);
     assert_int_equal(fake.bound, 0);
 }
@@ -443,28 +327,114 @@ static void what_cannot_be_had(void **state)
 static void every_wrong_order(void **state)
 {
     static const char *const states[] = { "1", "2", "3", "4", "5", "6" };
+    struct xenstored *x = attached(state);
 
-    (void)state;
-    create();
-    settle();
     for (unsigned n = 0; n < 6 * 6 * 6 * 6 * 2; n++) {
         if (n & 1)
-            guest_connects();
+            guest_connects(x);
         for (unsigned m = n / 2, i = 0; i < 4; i++, m /= 6) {
-            put(FRONT "/state", states[m % 6]);
-            settle();
+            xenstored_put(x, FRONT "/state", states[m % 6]);
+            xenstored_settle(x);
             assert_true(fake.mapped <= 1 && fake.bound <= 1);
         }
-        put(FRONT "/state", "5");
-        settle();
-        put(FRONT "/state", "6");
-        settle();
+        xenstored_put(x, FRONT "/state", "5");
+        xenstored_settle(x);
+        xenstored_put(x, FRONT "/state", "6");
+        xenstored_settle(x);
         assert_int_equal(fake.mapped, 0);
         assert_int_equal(fake.bound, 0);
-        erase(FRONT "/event-channel");
-        put(FRONT "/state", "1");
-        expect_state("2");
+        xenstored_erase(x, FRONT "/event-channel");
+        xenstored_put(x, FRONT "/state", "1");
+        expect_state(x, 2);
     }
+}
+
+/* Wild values in each key of the guest, in each state of the hand-shake. */
+static void hostile_front_end(void **state)
+{
+    static const char *const wild[] = {
+        "", "-1", "7", "255", "4294967295", "99999999999", "x", "3 ", "/etc/passwd", "%n%s"
+    };
+    static const char *const keys[] = { FRONT "/page-gref", FRONT "/event-channel",
+                                        FRONT "/page-ref" };
+    struct xenstored *x = attached(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(wild); i++) {
+        xenstored_put(x, FRONT "/state", wild[i]);
+        expect_state(x, 2);
+    }
+    xenstored_put(x, FRONT "/state", "3"); /* "ready" without saying where */
+    expect_state(x, 2);
+    for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
+        xenstored_put(x, keys[k], "none");
+    xenstored_put(x, FRONT "/state", "3");
+    expect_state(x, 2);
+    guest_connects(x);
+    expect_state(x, 4);
+    xenstored_put(x, FRONT "/state", "-3"); /* nonsense in the middle of a connection ends it */
+    expect_state(x, 6);
+    xenstored_put(x, FRONT "/state", "1");
+    xenstored_settle(x);
+    guest_connects(x);
+    expect_state(x, 4);
+    xenstored_erase(x, FRONT);
+    expect_state(x, 6);
+}
+
+static void removed_and_attached_again(void **state)
+{
+    struct xenstored *x = connected(state);
+
+    toolstack_removes(x, "5");
+    expect_state(x, 5); /* the front end has its say first */
+    xenstored_put(x, FRONT "/state", "6");
+    expect_state(x, 6);
+    xenstored_erase(x, BACK);
+    xenstored_erase(x, FRONT);
+    expect_state(x, UINT32_MAX); /* not written again */
+    create(x);
+    expect_state(x, 2);
+}
+
+static void there_before_us_and_without_a_pv_port(void **state)
+{
+    struct xenstored *x = *state;
+
+    vkbd_close(vkbd);
+    create(x);
+    open_vkbd(x);
+    expect_state(x, 2);
+    guest_connects(x);
+    expect_state(x, 4);
+    assert_int_equal(fake.mapped, 0);
+    xenstored_put(x, FRONT "/state", "5");
+    expect_state(x, 5);
+    xenstored_put(x, FRONT "/state", "6");
+    expect_state(x, 6);
+    xenstored_put(x, FRONT "/state", "1");
+    expect_state(x, 2);
+}
+
+static void odd_back_ends(void **state)
+{
+    struct xenstored *x = *state;
+    char path[96];
+
+    vkbd_close(vkbd);
+    xenstored_put(x, "backend/vkbd/5/name", "x");              /* no device number */
+    xenstored_put(x, "backend/vkbd/5/99999999999/state", "1"); /* no front end */
+    for (int i = 0; i < 8; i++) {                              /* more than we serve */
+        snprintf(path, sizeof path, "backend/vkbd/5/%d/frontend", i);
+        xenstored_put(x, path, FRONT);
+        snprintf(path, sizeof path, "backend/vkbd/5/%d/online", i);
+        xenstored_put(x, path, "1");
+        snprintf(path, sizeof path, "backend/vkbd/5/%d/state", i);
+        xenstored_put(x, path, "1");
+    }
+    open_vkbd(x);
+    expect_state(x, 2);
+    assert_int_equal(xenstored_get(x, "backend/vkbd/5/3/state"), 2);
+    assert_int_equal(xenstored_get(x, "backend/vkbd/5/7/state"), 1);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -483,6 +453,10 @@ int main(void)
         T(wild_values),
         T(what_cannot_be_had),
         T(every_wrong_order),
+        T(hostile_front_end),
+        T(removed_and_attached_again),
+        T(there_before_us_and_without_a_pv_port),
+        T(odd_back_ends),
     };
 
     return cmocka_run_group_tests_name("vkbd", tests, NULL, NULL);

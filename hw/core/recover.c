@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * recover - what a successor does with the state that a dead device model has left.
+ *
+ * The event that was running is rolled back, and happens again by itself: the request is still in its
+ * slot or in the ring, the timer's deadline and the unfinished host request are in the state. An event
+ * that kills its process twice by its own fault must not happen a third time: a timer is switched off,
+ * and a device that dies of a register access or of what its host side does is fenced off (reads give
+ * ones, writes vanish, no interrupts), so that the guest lives on.
+ */
+#include "hw/core/core.h"
+
+#define FATAL_FORGET 100000u /* events without another death: an old fault does not count any more */
+#define FATAL_LIMIT  2u
+
+/* Xen's own devices drive the SCI too, and a deassertion of ours would take theirs away. */
+#define IRQ_SCI 9
+
+static struct device *device_at(struct machine *m, unsigned place)
+{
+    for (struct device *d = m->first; d; d = d->next)
+        if (d->place == place)
+            return d;
+    return NULL;
+}
+
+/* Counts how often this event killed its process; true if it must not happen again. */
+static bool counts_as_fatal(struct journal_state *j)
+{
+    bool same = j->fatal_count && j->fatal_kind == j->kind && j->fatal_device == j->device &&
+                j->events - j->fatal_events < FATAL_FORGET;
+
+    j->fatal_count = same && j->fatal_count < 0xff ? (uint8_t)(j->fatal_count + 1) : 1;
+    j->fatal_kind = j->kind;
+    j->fatal_device = j->device;
+    j->fatal_events = j->events;
+    return j->fatal_count >= FATAL_LIMIT;
+}
+
+static void give_up(struct machine *m)
+{
+    const struct journal_state *j = m->j;
+    struct device *d = device_at(m, j->device);
+
+    if (!d)
+        return; /* no device was in a handler: the request itself is dropped */
+    if (j->kind == EVENT_TIMER && j->timer < d->ntimers) {
+        log_error("%s: its timer %u killed the device model twice and is switched off", d->id,
+                  j->timer);
+        *d->timer[j->timer].deadline = 0;
+        return;
+    }
+    log_error("%s: killed the device model twice and is switched off: the guest reads ones from it "
+              "until a new version of hvmdm takes over or it is started afresh",
+              d->id);
+    m->s->fenced[d->place] = 1;
+}
+
+int recover_state(struct machine *m, bool own_fault, struct error *e)
+{
+    bool inside = m->arena->h->in_transaction;
+    int err = state_check("journal", &journal_desc, m->j, e);
+
+    if (err < 0)
+        return err;
+    arena_rollback(m->arena);
+    m->dropped = false;
+    if (inside) {
+        ;
+        if (m->j->kind == EVENT_REQUEST)
+            memset(m->j->done, 0, sizeof m->j->done);
+        if (own_fault && counts_as_fatal(m->j)) {
+            give_up(m);
+            m->dropped = m->j->kind == EVENT_REQUEST;
+        }
+    }
+    for (struct device *d = m->first; d; d = d->next)
+        d->fenced = m->s->fenced[d->place];
+    return 0;
+}
+
+/* An edge-triggered input may have missed the edge between commit and death: give it another one. The
+ * guest then finds nothing to do, as with any spurious interrupt. Fenced devices are quiet. */
+void recover_lines(struct machine *m)
+{
+    for (struct device *d = m->first; d; d = d->next)
+        for (unsigned i = 0; i < DEVICE_IRQS; i++) {
+            const struct irq_line *l = &d->irq[i];
+
+            if (l->kind == IRQ_ISA && l->number != IRQ_SCI)
+                m->hv->ops->isa_irq(m->hv, l->number, false);
+            else if (l->kind == IRQ_INTX && d->pci && d->fenced)
+                m->hv->ops->intx(m->hv, d->pci->devfn >> 3, l->number, false);
+        }
+}
+
+/* The slot of this vCPU says that its request has begun. */
+enum request_recovery machine_recover_request(struct machine *m, struct request *r)
+{
+    if (r->vcpu < JOURNAL_VCPUS && m->j->done[r->vcpu]) {
+        r->data = m->j->answer[r->vcpu];
+        return REQUEST_PUBLISH;
+    }
+    if (!m->dropped)
+        return REQUEST_RERUN;
+    m->dropped = false; /* at most one request was inside a transaction */
+    return REQUEST_FENCE;
+}
+
+uint16_t machine_ring_next(const struct machine *m)
+{
+    return m->j->ring_next;
+}
+
+void machine_watch(struct machine *m, uint64_t *counter)
+{
+    m->progress = counter ? counter : &m->unwatched;
+}

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A device model that dies between any two stores to shared memory, and the successor that goes on.
+ *
+ * For each event a child executes it instruction by instruction; wherever memory has changed,
+ * another child is stopped there for good, and a successor takes over what it left. State, answer,
+ * guest memory, disk and interrupt lines must then be the same as without the death.
+ */
+#include <setjmp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "display/display.h"
+#include "hw/core/core.h"
+#include "ioreq/sim_private.h"
+#include "tests/bench.h"
+
+extern const struct device_ops pciconf_ops, i8042_ops, uart16550_ops, piix3_ide_ops, piix4_pm_ops;
+extern const struct device_ops stdvga_ops, legacy_ops;
+
+enum { IDE_DEVFN = 1 << 3 | 1, PM_DEVFN = 1 << 3 | 3, BM = 0xc000 };
+enum { VRAM_GFN = 0x2000, VRAM_BYTES = 1 << 20, DISK_BYTES = 64 * 512 };
+enum { WINDOW = 0x10000, WINDOW_BYTES = 0x4000, ARENA_MOST_BYTES = 512 * 1024, POINTS = 4096 };
+
+/* What the outside can see after the event. */
+struct outcome {
+    uint64_t answer;
+    uint8_t slot_state;
+    bool isa[16];
+    uint32_t ring_left;
+    uint8_t ram[WINDOW_BYTES], vram[WINDOW_BYTES], disk[DISK_BYTES];
+    uint8_t arena[ARENA_MOST_BYTES];
+};
+
+/* Everything that outlives a process. */
+struct memory {
+    size_t arena_used;
+    uint8_t arena[ARENA_MOST_BYTES], pages[2 * HV_PAGE_SIZE], ram[WINDOW_BYTES], vram[WINDOW_BYTES];
+    uint8_t disk[DISK_BYTES];
+};
+
+struct event {
+    const char *name;
+    void (*prepare)(struct bench *b);
+    struct request request; /* size 0: none */
+    bool buffered;          /* goes through the ring */
+    uint64_t later;         /* ns: then timers run */
+};
+
+static struct display screen;
+
+static struct bench *board(void)
+{
+    struct device_row row[] = {
+        { .ops = &pciconf_ops, .base = { 0xcf8 } },
+        { .ops = &legacy_ops, .base = { PORT_ZERO, 0xc0, 0x80, 0x480, 0x92, 0xe9 } },
+        { .ops = &i8042_ops, .base = { 0x60, 0x64 }, .isa_irq = { 1, 12 } },
+        { .ops = &piix3_ide_ops,
+          .base = { 0x1f0, 0x3f6, 0x170, 0x376 },
+          .isa_irq = { 14, 15 },
+          .devfn = IDE_DEVFN },
+        { .ops = &stdvga_ops,
+          .base = { 0x3b4, 0x3c0, 0x1ce, 0xa0000 },
+          .devfn = ANY_PCI,
+          .host = { .display = &screen, .vram_gfn = VRAM_GFN, .vram_bytes = VRAM_BYTES } },
+        { .ops = &uart16550_ops, .base = { 0x3f8 }, .isa_irq = { 4 } },
+    };
+
+    row[3].host.disk[0] = bench_disk_new(DISK_BYTES, false);
+    row[5].host.chr = bench_chardev_new(64);
+    return bench_new(row, ARRAY_SIZE(row));
+}
+
+/* --- The events. */
+
+static void nothing(struct bench *b)
+{
+    (void)b;
+}
+
+static void mouse_on(struct bench *b)
+{
+    bench_outb(b, 0x64, 0x60); /* write the command byte: both interrupts on */
+    bench_outb(b, 0x60, 0x03);
+}
+
+static void keyboard_answer_waits(struct bench *b)
+{
+    mouse_on(b);
+    bench_outb(b, 0x60, 0xf2); /* identify: three bytes to come */
+    bench_step(b, 1000000);
+}
+
+static void uart_on(struct bench *b)
+{
+    bench_outb(b, 0x3fa, 0x07);
+    bench_outb(b, 0x3f9, 0x0f);
+    bench_outb(b, 0x3fc, 0x08);
+}
+
+static void uart_received(struct bench *b)
+{
+    uart_on(b);
+    bench_chardev_give(b->rows[5].host.chr, (const uint8_t *)"xyz", 3);
+}
+
+static void ide_select(struct bench *b)
+{
+    bench_cfg_write(b, IDE_DEVFN, 0x20, 4, BM);
+    bench_cfg_write(b, IDE_DEVFN, 0x04, 2, 5);
+    bench_outb(b, 0x1f2, 2);
+    bench_outb(b, 0x1f3, 5);
+    bench_outb(b, 0x1f4, 0);
+    bench_outb(b, 0x1f5, 0);
+    bench_outb(b, 0x1f6, 0xe0);
+}
+
+static void ide_reading(struct bench *b)
+{
+    ide_select(b);
+    bench_outb(b, 0x1f7, 0x20);
+    bench_step(b, 1000000);
+}
+
+static void ide_writing(struct bench *b)
+{
+    uint8_t bytes[512];
+
+    for (unsigned i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 3);
+    bench_ram_put(b, WINDOW, bytes, sizeof bytes);
+    ide_select(b);
+    bench_outb(b, 0x1f7, 0x30);
+    bench_step(b, 1000000);
+}
+
+static void dma_ready(struct bench *b, unsigned command)
+{
+    uint8_t prd[8] = { 0, 0x10, 0x01, 0, 0, 4, 0, 0x80 }; /* 1024 bytes at 0x11000, the last */
+
+    bench_ram_put(b, WINDOW, prd, sizeof prd);
+    ide_select(b);
+    bench_outl(b, BM + 4, WINDOW);
+    bench_outb(b, BM, command == 0xc8 ? 8 : 0);
+    bench_outb(b, 0x1f7, command);
+}
+
+static void dma_read_ready(struct bench *b)
+{
+    dma_ready(b, 0xc8);
+}
+
+static void dma_write_ready(struct bench *b)
+{
+    dma_ready(b, 0xca);
+}
+
+static void planar(struct bench *b)
+{
+    bench_cfg_write(b, 2 << 3, 0x04, 2, 3);
+    bench_outb(b, 0x3c2, 0x63);
+    bench_outw(b, 0x3c4, 0x0f02); /* all planes */
+    bench_outw(b, 0x3c4, 0x0604); /* no chain 4 */
+    bench_outw(b, 0x3ce, 0x0506); /* graphics, window at A0000 */
+    bench_outw(b, 0x3ce, 0x1803); /* exclusive or with the latches */
+    bench_write(b, 0xa0000, 1, 0x55);
+    (void)bench_read(b, 0xa0000, 1);
+}
+
+#define PIO(a, n, rd, v)                                                                           \
+    {                                                                                              \
+        .type = REQ_PIO, .addr = (a), .size = (n), .count = 1, .read = (rd), .data = (v)           \
+    }
+#define REP(a, n, rd, c)                                                                           \
+    {                                                                                              \
+        .type = REQ_PIO, .addr = (a), .size = (n), .count = (c), .read = (rd),                     \
+        .data_is_ptr = true, .data = WINDOW                                                        \
+    }
+#define MEM(a, n, rd, v)                                                                           \
+    {                                                                                              \
+        .type = REQ_COPY, .addr = (a), .size = (n), .count = 1, .read = (rd), .data = (v)          \
+    }
+
+static const struct event events[] = {
+    { "nobody's port", nothing, PIO(0x3e8, 1, true, 0), .later = 0 },
+    { "configuration address", nothing, PIO(0xcf8, 4, false, 0x80000800), .later = 0 },
+    { "keyboard command", mouse_on, PIO(0x60, 1, false, 0xf2), .later = 1000000 },
+    { "keyboard data read", keyboard_answer_waits, PIO(0x60, 1, true, 0), .later = 1000000 },
+    { "serial received byte", uart_received, PIO(0x3f8, 1, true, 0), .later = 0 },
+    { "serial interrupt identification", uart_received, PIO(0x3fa, 1, true, 0), .later = 0 },
+    { "serial sends", uart_on, PIO(0x3f8, 1, false, 'a'), .later = 1000000 },
+    { "IDE read command", ide_select, PIO(0x1f7, 1, false, 0x20), .later = 1000 },
+    { "IDE status read", ide_reading, PIO(0x1f7, 1, true, 0), .later = 0 },
+    { "IDE data word", ide_reading, PIO(0x1f0, 2, true, 0), .later = 0 },
+    { "IDE sector in", ide_reading, REP(0x1f0, 2, true, 256), .later = 1000 },
+    { "IDE sector out", ide_writing, REP(0x1f0, 2, false, 256), .later = 1000 },
+    { "IDE DMA read", dma_read_ready, PIO(BM, 1, false, 9), .later = 1000 },
+    { "IDE DMA write", dma_write_ready, PIO(BM, 1, false, 1), .later = 1000 },
+    { "VGA latch load", planar, MEM(0xa0001, 1, true, 0), .later = 0 },
+    { "VGA write", planar, MEM(0xa0000, 2, false, 0x1234), .later = 0 },
+    { "VGA buffered write", planar, MEM(0xa0000, 1, false, 0x0f), .buffered = true },
+};
+
+/* --- Memory that processes share. */
+
+static uint8_t *disk_bytes(struct bench *b)
+{
+    return bench_disk(b->rows[3].host.disk[0])->bytes;
+}
+
+static struct sim *sim_of_bench(struct bench *b)
+{
+    return (struct sim *)(void *)b->hv;
+}
+
+static void keep(struct bench *b, struct memory *m)
+{
+    m->arena_used = b->arena.h->used;
+    assert_true(m->arena_used <= sizeof m->arena);
+    memcpy(m->arena, b->arena.h, m->arena_used);
+    memcpy(m->pages, sim_of_bench(b)->pages, sizeof m->pages);
+    memcpy(m->ram, sim_ram_ptr(b->hv, WINDOW, WINDOW_BYTES), WINDOW_BYTES);
+    memcpy(m->vram, sim_ram_ptr(b->hv, (uint64_t)VRAM_GFN << 12, WINDOW_BYTES), WINDOW_BYTES);
+    memcpy(m->disk, disk_bytes(b), DISK_BYTES);
+}
+
+static void restore(struct bench *b, const struct memory *m)
+{
+    memcpy(b->arena.h, m->arena, m->arena_used);
+    memcpy(sim_of_bench(b)->pages, m->pages, sizeof m->pages);
+    memcpy(sim_ram_ptr(b->hv, WINDOW, WINDOW_BYTES), m->ram, WINDOW_BYTES);
+    memcpy(sim_ram_ptr(b->hv, (uint64_t)VRAM_GFN << 12, WINDOW_BYTES), m->vram, WINDOW_BYTES);
+    memcpy(disk_bytes(b), m->disk, DISK_BYTES);
+}
+
+static bool changed(struct bench *b, struct memory *m)
+{
+    const struct memory *was = m;
+    bool same = memcmp(was->arena, b->arena.h, was->arena_used) == 0 &&
+                memcmp(was->pages, sim_of_bench(b)->pages, sizeof was->pages) == 0 &&
+                memcmp(was->ram, sim_ram_ptr(b->hv, WINDOW, WINDOW_BYTES), WINDOW_BYTES) == 0 &&
+                memcmp(was->vram, sim_ram_ptr(b->hv, (uint64_t)VRAM_GFN << 12, WINDOW_BYTES),
+                       WINDOW_BYTES) == 0 &&
+                memcmp(was->disk, disk_bytes(b), DISK_BYTES) == 0;
+
+    if (!same)
+        keep(b, m);
+    return !same;
+}
+
+/* --- What the processes do. */
+
+static void run_event(struct bench *b, const struct event *v)
+{
+    struct slots *s = sim_slots(b->hv);
+
+    if (v->buffered)
+        slots_drain_buffered(s);
+    else
+        slots_run_vcpu(s, 1);
+}
+
+static void run_later(struct bench *b, const struct event *v)
+{
+    bench_step(b, v->later + 1000);
+}
+
+static void observe(struct bench *b, struct outcome *o)
+{
+    const struct arena_header *h = b->arena.h;
+    const uint8_t *slot = sim_of_bench(b)->pages + HV_PAGE_SIZE + 32;
+
+    o->answer = load_le(slot + 8, 8);
+    o->slot_state = slot[30] & 0xf;
+    o->ring_left = slots_buffered_waiting(sim_slots(b->hv));
+    for (unsigned i = 0; i < 16; i++)
+        o->isa[i] = bench_isa_level(b, i);
+    memcpy(o->ram, sim_ram_ptr(b->hv, WINDOW, WINDOW_BYTES), WINDOW_BYTES);
+    memcpy(o->vram, sim_ram_ptr(b->hv, (uint64_t)VRAM_GFN << 12, WINDOW_BYTES), WINDOW_BYTES);
+    memcpy(o->disk, disk_bytes(b), DISK_BYTES);
+    for (uint32_t i = 0; i < h->nrecords; i++) {
+        const struct arena_record *r = &h->record[i];
+
+        if (strcmp(r->name, "journal") != 0)
+            memcpy(o->arena + r->state, (const char *)h + r->state, r->size);
+    }
+}
+
+/* In a child: the machine of the dead one is forgotten, a new one built on what it left. */
+static void take_over(struct bench *b, bool own_fault)
+{
+    struct request_sink sink;
+    struct error e = { "" };
+
+    bench_lose_io(b);
+    sim_new_process(b->hv);
+    b->arena.adopted = true;
+    if (machine_new(b->hv, &b->arena, &b->m, &e) < 0)
+        goto failed;
+    for (unsigned i = 0; i < b->nrows; i++)
+        if (machine_add(b->m, &b->rows[i], &e) < 0)
+            goto failed;
+    if (machine_adopted(b->m, own_fault, &e) < 0)
+        goto failed;
+    machine_sink(b->m, &sink);
+    sim_set_sink(b->hv, &sink);
+    slots_scan(sim_slots(b->hv), machine_ring_next(b->m));
+    return;
+failed:
+    fprintf(stderr, "take-over: %s\n", e.text);
+    _exit(3);
+}
+
+/* Lets `n` stores to shared memory happen (all: UINT_MAX), then kills. Returns how many happened.
+ */
+static unsigned run_killed(struct bench *b, const struct event *v, unsigned n, struct memory *m)
+{
+    pid_t pid = fork();
+    unsigned stores = 0;
+    int status;
+
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+            _exit(77);
+        raise(SIGSTOP);
+        run_event(b, v);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    keep(b, m);
+    while (WIFSTOPPED(status) && stores < n) {
+        ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
+        waitpid(pid, &status, 0);
+        stores += changed(b, m);
+    }
+    if (WIFSTOPPED(status)) {
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+    } else {
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    return stores;
+}
+
+/* A child does `what` and leaves what can be seen in *o. */
+static void in_child(struct bench *b, const struct event *v,
+                     void (*what)(struct bench *, const struct event *), struct outcome *o)
+{
+    int status;
+    pid_t pid;
+
+    memset(o, 0, sizeof *o);
+    pid = fork();
+    if (pid == 0) {
+        what(b, v);
+        run_later(b, v);
+        observe(b, o);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void succeed(struct bench *b, const struct event *v)
+{
+    (void)v;
+    take_over(b, false);
+}
+
+static const char *difference(struct bench *b, const struct outcome *x, const struct outcome *y)
+{
+    static char text[128];
+
+    if (x->slot_state != y->slot_state || x->ring_left != y->ring_left) {
+        snprintf(text, sizeof text, "slot state %u and ring %u, not %u and %u", y->slot_state,
+                 y->ring_left, x->slot_state, x->ring_left);
+        return text;
+    }
+    if (x->answer != y->answer)
+        return "the answer differs";
+    if (memcmp(x->isa, y->isa, sizeof x->isa) != 0)
+        return "interrupt lines differ";
+    if (memcmp(x->ram, y->ram, sizeof x->ram) != 0 || memcmp(x->vram, y->vram, sizeof x->vram) != 0)
+        return "guest memory differs";
+    if (memcmp(x->disk, y->disk, sizeof x->disk) != 0)
+        return "the disk differs";
+    for (uint32_t i = 0; i < b->arena.h->nrecords; i++) {
+        const struct arena_record *r = &b->arena.h->record[i];
+
+        for (uint32_t k = 0; k < r->nfields; k++) {
+            const struct state_field *f =
+                (const struct state_field *)arena_at(&b->arena, r->fields) + k;
+
+            for (uint32_t n = 0; n < f->count; n++)
+                if (state_get(x->arena + r->state, f, n) != state_get(y->arena + r->state, f, n)) {
+                    snprintf(text, sizeof text, "state differs: %s %u %s[%u] %llx, not %llx",
+                             r->name, r->instance, f->name, n,
+                             (unsigned long long)state_get(y->arena + r->state, f, n),
+                             (unsigned long long)state_get(x->arena + r->state, f, n));
+                    return text;
+                }
+        }
+    }
+    return NULL;
+}
+
+static void *shared(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    assert_true(p != MAP_FAILED);
+    return p;
+}
+
+/* What happened before must not be taken for what happens now: a finished request of the same vCPU,
+ * and a buffered entry that was executed. */
+static void place_request(struct bench *b, const struct event *v)
+{
+    uint8_t *slot = sim_of_bench(b)->pages + HV_PAGE_SIZE + 32; /* vCPU 1 */
+    struct request earlier = PIO(0x3e9, 1, true, 0), again = v->request;
+    const struct request *r = &v->request;
+
+    earlier.vcpu = 1;
+    assert_int_equal(sim_request(b->hv, &earlier), 0);
+    if (v->buffered) {
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(sim_buffered(b->hv, &again), 0);
+            if (i == 0)
+                slots_drain_buffered(sim_slots(b->hv));
+            again.data ^= 0x33;
+        }
+        return;
+    }
+    store_le(slot, 8, r->addr);
+    store_le(slot + 8, 8, r->data);
+    store_le(slot + 16, 4, r->count);
+    store_le(slot + 20, 4, r->size);
+    slot[31] = r->type;
+    slot[30] = (uint8_t)(SLOT_READY | (r->data_is_ptr ? 0x10 : 0) | (r->read ? 0x20 : 0));
+}
+
+static void dies_anywhere(void **state)
+{
+    const struct event *v = *state;
+    struct memory *before = shared(sizeof *before), *now = shared(sizeof *now);
+    struct outcome *want = shared(sizeof *want), *got = shared(sizeof *got);
+    struct bench *b = board();
+    unsigned points;
+
+    v->prepare(b);
+    place_request(b, v);
+    keep(b, before);
+    in_child(b, v, run_event, want);
+    restore(b, before);
+    points = run_killed(b, v, UINT_MAX, now);
+    assert_in_range(points, 3, POINTS);
+    for (unsigned n = 0; n <= points; n++) {
+        const char *what;
+
+        restore(b, before);
+        assert_int_equal(run_killed(b, v, n, now), n);
+        in_child(b, v, succeed, got);
+        what = difference(b, want, got);
+        if (what)
+            fail_msg("%s: death after store %u of %u: %s", v->name, n, points, what);
+    }
+    bench_free(b);
+    munmap(before, sizeof *before);
+    munmap(now, sizeof *now);
+    munmap(want, sizeof *want);
+    munmap(got, sizeof *got);
+}
+
+int main(void)
+{
+    static struct CMUnitTest group[ARRAY_SIZE(events)];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
+        group[i] = (struct CMUnitTest){ events[i].name, dies_anywhere, NULL, NULL,
+                                        (void *)(uintptr_t)&events[i] };
+    return _cmocka_run_group_tests("recover", group, ARRAY_SIZE(group), NULL, NULL);
+}
