@@ -585,6 +585,8 @@ static void ide_command_write(struct chan *ch, uint8_t command)
     }
     s->devctl = (uint8_t)(s->devctl & ~DEVCTL_HOB);
     s->intrq = 0;
+    /* Seen outside even if the command ends at once: an edge-triggered input needs a new edge. */
+    ide_update_channel(&ch->ide->dev, ch->c);
     ata_command(ch, command);
 }
 

@@ -82,7 +82,7 @@ build_initramfs()
     mkdir -p "$root/bin" "$root/dev" "$root/lib/modules/$release"
     install -m 755 "$(command -v busybox)" "$root/bin/busybox"
     ln -s busybox "$root/bin/sh"
-    install -m 755 "$lab/tools/pattern" "$root/bin/pattern"
+    install -m 755 "$lab/tools/pattern" "$lab/tools/steady" "$root/bin/"
     strip "$root/bin/pattern"
     install -m 755 "$here/guest/init" "$root/init"
     for module in $guest_modules; do
