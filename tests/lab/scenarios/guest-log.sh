@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 900
-# soak-only
 #
 # What the guest's kernel says about its devices, with all of them in use and all drivers loaded: no
 # complaint that the peer does not cause as well (kernel-log-diff; the log goes to
