@@ -26,10 +26,10 @@ static struct counts {
     unsigned long rounds[5];
     unsigned long lost[5];
     unsigned long signals;
-} *counts;
+} * counts;
 
-static const char *const names[] = {"registers (spinning)", "registers (yielding)",
-                                    "copy on write", "fresh memory", "fork and exec"};
+static const char *const names[] = { "registers (spinning)", "registers (yielding)",
+                                     "copy on write", "fresh memory", "fork and exec" };
 static _Thread_local uint64_t own_tls;
 static uint64_t cow[PAGES][512];
 
@@ -75,8 +75,8 @@ static void registers(int kind, uint64_t seed)
                      "movdqa %%xmm6, 96(%[out])\n movdqa %%xmm7, 112(%[out])\n"
                      : [spins] "+r"(spins), "=a"(result)
                      : [in] "r"(in), [out] "r"(out)
-                     : "rcx", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-                       "xmm5", "xmm6", "xmm7");
+                     : "rcx", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+                       "xmm6", "xmm7");
     for (int i = 0; i < 16; i++) {
         if (in[i / 2][i % 2] != out[i / 2][i % 2]) {
             lost(kind, "register", in[i / 2][i % 2], out[i / 2][i % 2]);
@@ -132,8 +132,8 @@ static void copy_on_write(uint64_t seed)
 
 static void fresh_memory(uint64_t seed)
 {
-    uint64_t *page = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t *page =
+        mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     for (int i = 0; i < PAGES * 512; i++) {
         if (page[i] != 0) {
@@ -180,10 +180,18 @@ int main(int argc, char **argv)
             for (uint64_t seed = (uint64_t)getpid() << 32; now() < end; seed++) {
                 switch (kind) {
                 case 0:
-                case 1: registers(kind, seed); break;
-                case 2: copy_on_write(seed); break;
-                case 3: fresh_memory(seed); break;
-                default: fork_exec(); break;
+                case 1:
+                    registers(kind, seed);
+                    break;
+                case 2:
+                    copy_on_write(seed);
+                    break;
+                case 3:
+                    fresh_memory(seed);
+                    break;
+                default:
+                    fork_exec();
+                    break;
                 }
                 if (seed % 4 == 0) {
                     usleep(1000);
