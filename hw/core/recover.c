@@ -2,16 +2,17 @@
 /*
  * recover - what a successor does with the state that a dead device model has left.
  *
- * The event that was running is rolled back, and happens again by itself: the request is still in its
- * slot or in the ring, the timer's deadline and the unfinished host request are in the state. An event
- * that kills its process twice by its own fault must not happen a third time: a timer is switched off,
- * and a device that dies of a register access or of what its host side does is fenced off (reads give
- * ones, writes vanish, no interrupts), so that the guest lives on.
+ * The event that was running is rolled back, and happens again by itself: the request is still in
+ * its slot or in the ring, the timer's deadline and the unfinished host request are in the state.
+ * An event that kills its process twice by its own fault must not happen a third time: a timer is
+ * switched off, and a device that dies of a register access or of what its host side does is fenced
+ * off (reads give ones, writes vanish, no interrupts), so that the guest lives on.
  */
 #include "hw/core/core.h"
 
-#define FATAL_FORGET 100000u /* events without another death: an old fault does not count any more */
-#define FATAL_LIMIT  2u
+#define FATAL_FORGET                                                                               \
+    100000u /* events without another death: an old fault does not count any more */
+#define FATAL_LIMIT 2u
 
 /* Xen's own devices drive the SCI too, and a deassertion of ours would take theirs away. */
 #define IRQ_SCI 9
@@ -79,8 +80,8 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
     return 0;
 }
 
-/* An edge-triggered input may have missed the edge between commit and death: give it another one. The
- * guest then finds nothing to do, as with any spurious interrupt. Fenced devices are quiet. */
+/* An edge-triggered input may have missed the edge between commit and death: give it another one.
+ * The guest then finds nothing to do, as with any spurious interrupt. Fenced devices are quiet. */
 void recover_lines(struct machine *m)
 {
     for (struct device *d = m->first; d; d = d->next)
