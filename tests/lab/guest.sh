@@ -48,6 +48,7 @@ build_tools()
     $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/waitfor" "$here/tools/waitfor.c"
     $cc $warnings -O2 -static -o "$lab/tools/pattern" "$here/tools/pattern.c"
     $cc $warnings -O2 -static -o "$lab/tools/steady" "$here/tools/steady.c"
+    $cc $warnings -O2 -static -o "$lab/tools/stream-diff" "$here/tools/stream-diff.c"
     $cc $warnings -O2 -static -o "$lab/tools/nsclock" "$here/tools/nsclock.c"
     $cc $warnings -O2 -o "$lab/tools/ioreq-probe" "$here/tools/ioreq-probe.c" -lxendevicemodel
     $cc $warnings -O2 -o "$lab/tools/png-info" "$here/tools/png-info.c" -lpng
@@ -72,6 +73,7 @@ build_payloads()
         [ "$(stat -c %s "$work/$name.bin")" -le 65536 ]
         cat "$work/boot.bin" "$work/$name.bin" >"$lab/guest/$name.img"
         truncate -s 1M "$lab/guest/$name.img"
+        { grep -abo '@LAB_WORK@' "$lab/guest/$name.img" || true; } | cut -d : -f 1 >"$lab/guest/$name.offset"
     done
 }
 

@@ -36,19 +36,19 @@ programs="/usr/lib/xen-4.17/bin/xl /usr/lib/xen-4.17/bin/libxl-save-helper
 /usr/bin/xenstore-read /usr/bin/xenstore-write /usr/bin/xenstore-list /usr/bin/xenstore-ls
 /usr/bin/xenstore-rm /usr/bin/xenstore-exists /usr/bin/xenstore-watch /usr/bin/xenstore-chmod
 /usr/libexec/xen-qemu-system-i386 /usr/bin/strace /bin/bash /usr/bin/stat /usr/bin/flock
-/sbin/losetup /usr/bin/expr /usr/bin/qemu-img"
+/sbin/losetup /sbin/dmsetup /usr/bin/expr /usr/bin/qemu-img"
 
 # Libraries for programs that are not on the image: the device model under test and lab tools.
 libraries="libxendevicemodel.so.1 libxenforeignmemory.so.1 libxenevtchn.so.1 libxencall.so.1
 libxentoolcore.so.1 libxentoollog.so.1 libxenstore.so.4 libxengnttab.so.1 libjansson.so.4
-liburing.so.2 libaio.so.1 libpng16.so.16 libz.so.1 libm.so.6 libc.so.6 libgcc_s.so.1"
+liburing.so.2 libaio.so.1 libpng16.so.16 libz.so.1 libm.so.6 libc.so.6 libgcc_s.so.1 libseccomp.so.2"
 
 # Data files and directories at the paths the Debian packages use.
 files="/usr/lib/xen-4.17/boot/hvmloader /usr/share/seabios /usr/share/qemu /usr/lib/ipxe
 /etc/xen/scripts"
 
 modules="xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback tun bridge
-loop crc32c_generic ext4 virtio_pci virtio_blk virtio_console 9p 9pnet_virtio"
+loop dm-delay crc32c_generic ext4 virtio_pci virtio_blk virtio_console 9p 9pnet_virtio"
 early_modules="crc32c_generic ext4 virtio_pci virtio_blk"
 
 kernel_package()

@@ -80,11 +80,14 @@ media()
     echo "$to"
 }
 
-# payload NAME: a private copy of a bare-metal payload's disk; prints its path. (libxl has no
-# read-only IDE disks.)
+# payload NAME [WORK]: a private copy of a bare-metal payload's disk; prints its path. (libxl has no
+# read-only IDE disks.) WORK: a letter and three digits for those payloads that want to be told how
+# much to do.
 payload()
 {
     cp "/guest/$1.img" "$scenario_disks/$1.img"
+    [ -z "$2" ] || printf '@LAB_WORK@%s' "$2" | dd of="$scenario_disks/$1.img" bs=1 \
+        seek="$(cat "/guest/$1.offset")" conv=notrunc 2>/dev/null
     echo "$scenario_disks/$1.img"
 }
 
@@ -238,6 +241,53 @@ shut_down_with()
 guest_destroy()
 {
     xl destroy "$1" >>"$xl_log" 2>&1 || fail "xl destroy $1"
+}
+
+# worker_pid NAME model|pv: the process that the guest's supervisor has for this role; empty if none.
+worker_pid()
+{
+    local supervisor pid
+    supervisor=$(dm_pid "$1")
+    [ -n "$supervisor" ] || return
+    for pid in $(cat "/proc/$supervisor/task/$supervisor/children" 2>/dev/null); do
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "hvmdm-$2" ] || echo "$pid"
+    done | tail -n 1
+}
+
+# Milliseconds to sleep, at random below the given number.
+doze()
+{
+    usleep $((RANDOM % $1 * 1000))
+}
+
+another_worker()
+{
+    local now
+    now=$(worker_pid "$1" "$2")
+    [ -n "$now" ] && [ "$now" != "$3" ]
+}
+
+# kill_workers NAME model|pv COUNT MARKER: kill -9 at random moments, COUNT times or until the guest
+# says MARKER on its serial port (empty: or until it is gone); adds to $kills. Each death must have a
+# successor.
+kill_workers()
+{
+    local name=$1 role=$2 count=$3 marker=$4 pid
+    kills=${kills:-0}
+    while [ "$count" -gt 0 ]; do
+        doze 300
+        [ -z "$marker" ] || ! serial_has "$name" "$marker" || break
+        pid=$(worker_pid "$name" "$role")
+        if [ -z "$pid" ]; then
+            domain_gone "$name" && break
+            wait_until 30 "a $role process of guest $name" another_worker "$name" "$role" 0
+            continue
+        fi
+        kill -9 "$pid" 2>/dev/null || continue
+        kills=$((kills + 1))
+        count=$((count - 1))
+        wait_until 60 "a successor of $role $pid" another_worker "$name" "$role" "$pid"
+    done
 }
 
 # Domains other than dom0, as xl list shows them.

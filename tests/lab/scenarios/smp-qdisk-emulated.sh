@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 600
-# soak-only
 #
 # 4 vCPUs and 2 GiB on the emulated disk all the way: nothing is unplugged.
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# time-limit: 1200
+#
+# kill -9 of the device model at random moments while Linux writes a pattern to the emulated disk, by
+# DMA and by PIO: the image is right, byte for byte, and the guest's log has no error.
+
+is_hvmdm || skip "only hvmdm survives this"
+mib=4 count=60
+[ "$LAB_SOAK" != 1 ] || { mib=48; count=1000; }
+offset=1048576
+length=$((mib * 1048576))
+size=$((2 * mib + 4))
+image=$(blank write.img $size)
+want=$(blank want.img $size)
+iso=$(media write cd \
+    "quiet xen_emul_unplug=never lab=write lab_disk=sda lab_offset=$offset lab_length=$length lab_seed=11")
+guest_create write memory=512 boot=d \
+    disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
+    disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$iso"
+kills=0
+kill_workers write model 10 "lab-guest: up"
+say "$kills deaths while it booted"
+wait_serial write 400 "lab-guest: up"
+kill_workers write model $((count / 2)) "lab-guest: DMA write status"
+dma=$kills
+say "$dma deaths until the DMA write was done"
+wait_serial write $((120 + mib * 10)) "lab-guest: DMA write status"
+kill_workers write model $((count / 2)) "lab-guest: PIO write status"
+wait_serial write $((120 + mib * 40)) "lab-guest: PIO write status"
+say "$((kills - dma)) deaths in the PIO write"
+wait_serial write $((120 + mib * 10)) "lab-guest: PIO read status"
+wait_gone write 200
+for what in "DMA write" "PIO write" "PIO read"; do
+    expect "$what worked" serial_has write "$what status 0"
+done
+expect "power off through ACPI" shut_down_with write 0
+expect_quiet_kernel write
+pattern write "$want" $offset $length 11 >/dev/null || fail "cannot make the expected image"
+pattern write "$want" $((offset + length)) $length 12 >/dev/null ||
+    fail "cannot make the expected image"
+cmp -s "$want" "$image" || fail "the image is not as written: $(cmp -l "$want" "$image" | wc -l) bytes differ"
+expect "at least ten deaths, not $kills" [ $kills -ge 10 ]
+say "image is right after $kills deaths"
+expect_clean
