@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 900
+# soak-only
 #
 # kill -9 of the device model at random moments while a guest scrolls text and draws in planar mode,
 # through the ring of buffered writes: the picture at the end is that of a guest whose device model

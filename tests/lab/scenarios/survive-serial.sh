@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 900
+# soak-only
 #
 # kill -9 of the device model at random moments while a guest writes to its serial port. A file is
 # equal byte for byte; through a pty at most the bytes of one host call are lost or repeated at each

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 1500
+# soak-only
 #
 # Everything at once on four vCPUs: Linux writes and reads its emulated disk, prints to its serial port
 # and gives memory back and forth, while its device model is killed at random moments.
