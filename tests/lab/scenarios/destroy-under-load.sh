@@ -17,7 +17,7 @@ fills=1
 [ "$LAB_SOAK" != 1 ] || fills=20
 image=$(blank load.img 256)
 iso=$(media load cd \
-    "quiet xen_emul_unplug=never lab=load lab_disk=sda lab_length=268435456 lab_fill=sdb lab_fills=$fills")
+    "quiet xen_emul_unplug=never lab=load lab_disk=hda lab_length=268435456 lab_fill=hdb lab_fills=$fills")
 guest_create load memory=512 vcpus=2 boot=d \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
     disk="format=raw,vdev=hdb,access=w,backendtype=qdisk,target=$small/full.img" \

@@ -5,7 +5,7 @@
 # A reboot by Linux: xl makes a new domain with a new device model on the same image,
 # which holds what the first boot wrote.
 
-image=$(media reboot disk "quiet xen_emul_unplug=never lab=reboot lab_disk=sdb")
+image=$(media reboot disk "quiet xen_emul_unplug=never lab=reboot lab_disk=hdb")
 second=$(blank reboot.img 1)
 guest_create reboot memory=256 \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# time-limit: 1500
+# soak-only
+#
+# Live upgrade while Linux writes to its emulated disk: by the same build, again and again, by a build
+# with another layout of its state, and back, which is refused without harm. A build that does not come
+# up is refused too, and the old one goes on.
+
+is_hvmdm || skip "only hvmdm can be upgraded"
+ctl=/usr/libexec/hvmdm-ctl
+count=10 mib=3
+[ "$LAB_SOAK" != 1 ] || { count=100; mib=48; }
+image=$(blank up.img $((mib + 4)))
+want=$(blank want.img $((mib + 4)))
+iso=$(media up cd \
+    "quiet xen_emul_unplug=never lab=busy lab_disk=sda lab_offset=1048576 lab_length=$((mib * 1048576)) lab_seed=9")
+guest_create up memory=512 vcpus=2 boot=d \
+    disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
+    disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$iso"
+supervisor=$(dm_pid up)
+wait_serial up 600 "lab-guest: up"
+
+upgraded=0
+while [ $upgraded -lt $count ] && ! serial_has up "lab-guest: busy status"; do
+    model=$(worker_pid up model)
+    $ctl up upgrade >upgrade.out 2>&1 || fail "upgrade $upgraded: $(cat upgrade.out)"
+    expect "another device model" another_worker up model "$model"
+    upgraded=$((upgraded + 1))
+    doze 500
+done
+say "$upgraded upgrades: $(cat upgrade.out)"
+expect "the supervisor has kept its pid" [ "$(dm_pid up)" = "$supervisor" ]
+expect "and lives" [ -d "/proc/$supervisor" ]
+
+if $ctl up upgrade /bin/false >upgrade.out 2>&1; then
+    fail "/bin/false is taken for a device model"
+fi
+say "refused: $(cat upgrade.out)"
+if [ -x /usr/libexec/layout2/hvmdm-model ]; then
+    $ctl up upgrade /usr/libexec/layout2/hvmdm-model >upgrade.out 2>&1 ||
+        fail "upgrade to another layout: $(cat upgrade.out)"
+    say "to another layout: $(cat upgrade.out)"
+    if $ctl up upgrade /usr/libexec/hvmdm-model >upgrade.out 2>&1; then
+        fail "the downgrade is not refused"
+    fi
+    say "downgrade refused: $(cat upgrade.out)"
+fi
+wait_serial up 900 "lab-guest: busy status"
+expect "the writes and checks worked" serial_has up "busy status 0"
+wait_gone up 200
+expect_quiet_kernel up
+pattern write "$want" 1048576 $((mib * 1048576)) 9 >/dev/null || fail "cannot make the expected image"
+cmp -s "$want" "$image" || fail "the image is not as written"
+expect_clean
