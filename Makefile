@@ -19,7 +19,7 @@ DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def)
 CORE_SRC := $(wildcard hw/core/*.c)
 LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c \
 	hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
-	$(wildcard toolstack/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
+	$(wildcard toolstack/*.c toolstack/supervisor/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
 # The parts that need Xen's libraries; --disable-xen leaves them out.
 XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c)
 ifneq ($(XEN),yes)
