@@ -19,13 +19,17 @@ DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def)
 CORE_SRC := $(wildcard hw/core/*.c)
 LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c \
 	hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
-	$(wildcard toolstack/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
+	$(wildcard toolstack/*.c toolstack/supervisor/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
 # The parts that need Xen's libraries; --disable-xen leaves them out.
 XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c)
 ifneq ($(XEN),yes)
 LIB_SRC := $(filter-out $(XEN_SRC),$(LIB_SRC))
 endif
-TEST_LIB_SRC := $(filter-out tests/bench_main.c,$(wildcard tests/*.c))
+# The device that breaks on request is in no program but tests, and in a build for the lab.
+ifeq ($(TEST_FAULTS),yes)
+LIB_SRC += hw/test/fault.c
+endif
+TEST_LIB_SRC := $(filter-out tests/bench_main.c,$(wildcard tests/*.c)) hw/test/fault.c
 UNIT := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
