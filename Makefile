@@ -29,7 +29,7 @@ endif
 ifeq ($(TEST_FAULTS),yes)
 LIB_SRC += hw/test/fault.c
 endif
-TEST_LIB_SRC := $(filter-out tests/bench_main.c,$(wildcard tests/*.c)) hw/test/fault.c
+TEST_LIB_SRC := $(filter-out tests/bench_main.c tests/replay.c,$(wildcard tests/*.c)) hw/test/fault.c
 UNIT := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -92,7 +92,15 @@ $(BUILD)/tests/unit-%: $(BUILD)/obj/tests/unit/test_%.o $(call obj,$(TEST_LIB_SR
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
-tests: $(UNITTESTS) $(HWTESTS)
+# Looks into a crash record and repeats what killed the device model, on the simulator.
+$(BUILD)/tests/replay: $(call obj,tests/replay.c hw/test/fault.c) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) -lpthread
+
+$(BUILD)/tests/unit-fault: | $(BUILD)/tests/replay
+
+tests: $(UNITTESTS) $(HWTESTS) $(BUILD)/tests/replay
 
 # One fuzz target per device; those with a main of their own are tests/fuzz/fuzz_*.c.
 FUZZERS := $(DEVICES:%=$(BUILD)/fuzz/%) $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
