@@ -28,9 +28,14 @@ endif
 # All of the supervisor, which is in every guest's way for as long as it runs: small, and no library
 # but libc. Static where nothing speaks against it (the sanitizers do).
 SUPERVISOR_SRC := hvmdm.c $(wildcard toolstack/supervisor/*.c) toolstack/supervised.c \
-	toolstack/xenstore.c ioreq/loop.c hw/core/log.c
+	toolstack/xenstore.c toolstack/xenstore_wire.c toolstack/sandbox_supervisor.c \
+	ioreq/loop.c hw/core/log.c hw/core/arena.c hw/core/state.c
 SUPERVISOR_LDFLAGS = $(if $(findstring -fsanitize,$(LDFLAGS)),,-static -no-pie)
-TEST_LIB_SRC := $(filter-out tests/bench_main.c,$(wildcard tests/*.c))
+# The device that breaks on request is in no program but tests, and in a build for the lab.
+ifeq ($(TEST_FAULTS),yes)
+LIB_SRC += hw/test/fault.c
+endif
+TEST_LIB_SRC := $(filter-out tests/bench_main.c tests/replay.c,$(wildcard tests/*.c)) hw/test/fault.c
 UNIT := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -97,7 +102,15 @@ $(BUILD)/tests/unit-%: $(BUILD)/obj/tests/unit/test_%.o $(call obj,$(TEST_LIB_SR
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
-tests: $(UNITTESTS) $(HWTESTS)
+# Looks into a crash record and repeats what killed the device model, on the simulator.
+$(BUILD)/tests/replay: $(call obj,tests/replay.c hw/test/fault.c) $(LIB)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) -lpthread
+
+$(BUILD)/tests/unit-fault: | $(BUILD)/tests/replay
+
+tests: $(UNITTESTS) $(HWTESTS) $(BUILD)/tests/replay
 
 # One fuzz target per device; those with a main of their own are tests/fuzz/fuzz_*.c.
 FUZZERS := $(DEVICES:%=$(BUILD)/fuzz/%) $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

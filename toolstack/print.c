@@ -72,6 +72,9 @@ int config_print_help(FILE *to)
 int config_print_version(FILE *to)
 {
     fprintf(to, "hvmdm %s\n", HVMDM_VERSION);
+#ifdef HVMDM_TEST_FAULTS
+    fputs("A build for tests: its guests can make it crash (--enable-test-faults).\n", to);
+#endif
     return flushed(to);
 }
 
