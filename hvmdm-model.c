@@ -10,6 +10,7 @@
 #include "hw/core/log.h"
 #include "hw/core/trace.h"
 #include "toolstack/domain.h"
+#include "toolstack/sandbox.h"
 
 static void warn(const char *line)
 {
@@ -27,6 +28,7 @@ static void set_log_level(const char *name)
 
 static int run(const struct config *c, struct error *e)
 {
+    struct supervised *s;
     int err = 0;
 
     set_log_level(c->log_level);
@@ -39,15 +41,19 @@ static int run(const struct config *c, struct error *e)
     if (err < 0)
         return err;
     config_warn(c, warn);
-    return domain_run(c, e);
+    err = supervised_open(&s, e);
+    return err < 0 ? err : domain_run(c, s, e);
 }
 
 int main(int argc, char **argv)
 {
-    struct config *c = malloc(sizeof *c);
+    struct config *c;
     struct error e = { "" };
-    int err;
+    int err = sandbox_test_main(argc, argv);
 
+    if (err >= 0)
+        return err; /* a test of the confinement, and nothing else */
+    c = malloc(sizeof *c);
     if (!c)
         return 1;
     err = config_parse(c, argc, argv, &e);
@@ -61,6 +67,9 @@ int main(int argc, char **argv)
             break;
         case CONFIG_SHOW_CONFIG:
             err = config_print(c, stdout);
+            break;
+        case CONFIG_CHECK_ARENA:
+            err = domain_check_arena(c->arena_fd, &e);
             break;
         default:
             err = run(c, &e);
