@@ -324,6 +324,7 @@ static int fake_supervisor(int argc, char *argv[])
                                                xen_look };
     struct supervisor_options o = { .xen = &xen,
                                     .directory = getenv("TEST_DIR"),
+                                    .records = exists("records") ? getenv("TEST_DIR") : NULL,
                                     .patience_ms = PATIENCE_MS };
 
     supervisor_scan(&o, argc, argv);
@@ -677,6 +678,33 @@ static void end_of_the_supervisor_ends_all(void **state)
     end(&b);
 }
 
+/* For the developer: what an own fault leaves, and nothing for a kill from outside. */
+static void records_own_faults(void **state)
+{
+    struct bench b;
+    char command[256];
+    pid_t pid;
+
+    (void)state;
+    prepare(&b);
+    put_file("records", "");
+    launch(&b);
+    pid = await_worker(&b, "model 0", "death 0");
+    await(&b, "model 0 ready");
+    kill(pid, SIGKILL);
+    pid = await_worker(&b, "model 1", "death 9");
+    await(&b, "model 1 ready");
+    kill(pid, SIGABRT);
+    await_worker(&b, "model 2", "death 6");
+    await(&b, "model 2 ready");
+    snprintf(command, sizeof command,
+             "cd %s && until ls 7-1-*.txt; do sleep 0.1; done && grep -q SIGABRT 7-1-*.txt && "
+             "grep -q 'test 1' 7-1-*.txt && ! ls 7-0-*",
+             b.dir);
+    assert_int_equal(system(command), 0);
+    end(&b);
+}
+
 /* ---- messages ------------------------------------------------------------------------------- */
 
 static void pv_worker_comes_and_comes_back(void **state)
@@ -686,12 +714,15 @@ static void pv_worker_comes_and_comes_back(void **state)
     pid_t pid;
 
     (void)state;
-    start(&b, "want");
+    prepare(&b);
+    put_file("model.0", "want");
+    put_file("pv", "store");
+    launch(&b);
     pid = await_worker(&b, "pv 0", "death 0 arena () leaks 0");
+    await(&b, "pv 0 store open");
     kill(pid, SIGSEGV);
     await_worker(&b, "pv 1", "death 11 arena (state of 0) leaks 0");
-    await(&b, "pv 1 ready");
-    put_file("pv", "idle die");
+    await(&b, "pv 1 store open"); /* each has a door of its own */
     assert_int_equal(ctl(&b, "supervisor", NULL, said, sizeof said), 0);
     assert_non_null(strstr(said, "domain 7 (web): supervisor"));
     assert_non_null(strstr(said, "pv "));
@@ -1037,6 +1068,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(hang_at_quit_is_killed),
         cmocka_unit_test(dying_domain_is_left_alone),
         cmocka_unit_test(end_of_the_supervisor_ends_all),
+        cmocka_unit_test(records_own_faults),
         cmocka_unit_test(pv_worker_comes_and_comes_back),
         cmocka_unit_test(pv_crash_loop_is_not_the_domains),
         cmocka_unit_test(serves_small_wishes),

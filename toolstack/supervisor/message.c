@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hw/core/log.h"
+#include "toolstack/supervisor/broker.h"
 #include "toolstack/supervisor/private.h"
 
 /* One message. `fd` is -1 or a descriptor; who keeps it sets it to -1. */
@@ -41,14 +42,7 @@ static void drop(struct message *c)
 
 static void ready(struct message *c)
 {
-    struct supervisor *s = c->w->s;
-
-    if (c->w->ready)
-        return;
-    c->w->ready = true;
-    if (c->w == s->model)
-        supervisor_served(s);
-    upgrade_ready(c->w);
+    worker_ready(c->w);
 }
 
 static void sleep_state(struct message *c)
@@ -81,16 +75,21 @@ static void say(struct message *c)
     text_clean(c->w->said, sizeof c->w->said);
 }
 
-/* ---- the PV worker's door to xenstore ------------------------------------------------------- */
-
+/* One door per worker; whoever asks again gets a new one. */
 static void give_xenstore(struct message *c)
 {
-    worker_tell(c->w, SUPERVISED_XENSTORE_FD, ENOSYS, NULL, -1);
-}
+    struct worker *w = c->w;
+    struct error e = { "" };
+    int fd = -1, ret;
 
-void message_close_xenstore(struct worker *w)
-{
-    (void)w;
+    broker_free(w->broker);
+    w->broker = NULL;
+    ret = broker_new(w->s->loop, w->s->o->domid, NULL, &w->broker, &fd, &e);
+    if (ret < 0)
+        log_error("%s", e.text);
+    worker_tell(w, SUPERVISED_XENSTORE_FD, (uint32_t)-ret, NULL, fd);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* ---- */

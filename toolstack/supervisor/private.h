@@ -43,6 +43,7 @@ enum {
 
 struct supervisor;
 struct broker;
+struct record;
 
 /* A place for a worker. Processes come and go; what is held for them stays. */
 struct worker {
@@ -53,6 +54,7 @@ struct worker {
     int vitals;                /* memfd with struct supervised_vitals; -1: nothing ever ran here */
     struct held held;
     struct broker *broker; /* PV worker: its door to xenstore */
+    struct record *record; /* of the last death, until there is time to write it */
     uint32_t generation;   /* of the one that runs, or ran last */
     bool ready;
     bool handed_over;           /* the guest is somebody else's now */
@@ -146,10 +148,12 @@ void worker_tell(struct worker *w, enum supervised_type type, uint32_t value, co
 MUST_CHECK int worker_copy(struct worker *to, const struct worker *from);
 void worker_quit(struct worker *w); /* and kill it if it does not */
 void worker_kill(struct worker *w);
+void worker_ready(struct worker *w);
 void worker_ended(struct worker *w, int wait_status);
 /* It died: count, record, start the next one if there may be one. */
 void worker_died(struct worker *w, int wait_status);
 void worker_vitals(const struct worker *w, struct supervised_vitals *v); /* a checked copy */
+void worker_record(struct worker *w, int wait_status); /* if it died by its own fault */
 void worker_free(struct worker *w);
 const char *worker_name(const struct worker *w);
 uint32_t worker_death(int wait_status); /* enum supervised_death; 0: ended with status 0 */
@@ -157,7 +161,6 @@ void worker_tell_death(uint32_t death, int wait_status, char *to, size_t size);
 
 /* message.c. Reads one message from the worker. False: nothing more to read. */
 bool message_receive(struct worker *w);
-void message_close_xenstore(struct worker *w); /* its door to it, if there is one */
 
 /* control.c */
 MUST_CHECK int control_open(struct supervisor *s, struct error *e);

@@ -298,12 +298,26 @@ static void tear_down(struct supervisor *s)
     loop_free(s->loop);
 }
 
+static int confine(const struct supervisor_options *o, struct error *e)
+{
+    int ret = o->confine && !o->no_sandbox ? o->confine() : 0;
+
+    return ret < 0 ? error_set(e, ret,
+                               "cannot give up what a supervisor does not need: %s (it must be "
+                               "started by root)",
+                               strerror(-ret))
+                   : 0;
+}
+
 static int run(const struct supervisor_options *o, struct error *e)
 {
     const char *state = getenv(REPLACE_ENV);
-    struct supervisor *s = malloc(sizeof *s);
-    int ret;
+    struct supervisor *s;
+    int ret = confine(o, e);
 
+    if (ret < 0)
+        return ret;
+    s = malloc(sizeof *s);
     if (!s)
         return error_set(e, -ENOMEM, "out of memory");
     init(s, o);

@@ -42,7 +42,10 @@ struct supervisor_options {
     const char *name;      /* of the domain, or "" */
     const char *model;     /* path, or NULL: beside us */
     int state;             /* descriptor, for SUPERVISOR_CHECK_STATE */
-    const char *directory; /* NULL: SUPERVISOR_DIRECTORY */
+    const char *directory; /* of control sockets; NULL: SUPERVISOR_DIRECTORY */
+    const char *records;   /* directory of crash records; NULL: none are written */
+    bool no_sandbox;
+    int (*confine)(void); /* give up what we do not need, 0 or -errno; NULL: nothing */
     const struct supervisor_xen *xen;
     unsigned patience_ms; /* for each step of an upgrade; 0: 10 s */
 };

@@ -161,7 +161,6 @@ static void go_back(struct supervisor *s)
 {
     struct upgrade *u = &s->upgrade;
 
-    worker_free(s->successor);
     failed(s);
     if (s->model->pid) {
         s->model->handed_over = false;
@@ -169,6 +168,7 @@ static void go_back(struct supervisor *s)
     } else {
         worker_restart(s->model, u->death);
     }
+    worker_free(s->successor);
 }
 
 static void give_up_successor(struct supervisor *s)
@@ -339,6 +339,7 @@ static void successor_ended(struct supervisor *s, int wait_status)
         say_why(u, "%s %s before it was ready%s%s", u->model.path, how,
                 s->successor->said[0] ? ": " : "", s->successor->said);
     }
+    worker_record(s->successor, wait_status);
     if (worker_death(wait_status))
         u->death = worker_death(wait_status);
     go_back(s);

@@ -12,7 +12,10 @@
 #include <unistd.h>
 
 #include "hw/core/log.h"
+#include "toolstack/supervisor/broker.h"
 #include "toolstack/supervisor/private.h"
+#include "toolstack/supervisor/record.h"
+#include "toolstack/version.h"
 
 enum {
     ENV_BYTES = 128 + (SUPERVISED_HELD + 1) * (SUPERVISED_NAME + 12),
@@ -77,8 +80,8 @@ int worker_copy(struct worker *to, const struct worker *from)
 /* What the last one was doing is not what the next one does. */
 static void forget_words(struct worker *w)
 {
-    static const char nothing[sizeof(struct supervised_vitals) -
-                              offsetof(struct supervised_vitals, doing)];
+    static const char
+        nothing[sizeof(struct supervised_vitals) - offsetof(struct supervised_vitals, doing)];
 
     if (pwrite(w->vitals, nothing, sizeof nothing, offsetof(struct supervised_vitals, doing)) < 0)
         log_warn("cannot clear the vitals of %s", worker_name(w));
@@ -98,8 +101,11 @@ int worker_adopt(struct worker *w, int socket)
     return loop_add(w->s->loop, &w->socket, EPOLLIN);
 }
 
-static void close_socket(struct worker *w)
+/* What belongs to the process, not to its seat. */
+static void close_doors(struct worker *w)
 {
+    broker_free(w->broker);
+    w->broker = NULL;
     if (w->socket.fd < 0)
         return;
     loop_remove(w->s->loop, &w->socket);
@@ -210,16 +216,6 @@ void worker_kill(struct worker *w)
         kill(w->pid, SIGKILL);
 }
 
-void worker_free(struct worker *w)
-{
-    close_socket(w);
-    held_clear(&w->held);
-    if (w->vitals >= 0)
-        close(w->vitals);
-    message_close_xenstore(w);
-    worker_init(w, w->s, w->role);
-}
-
 /* ---- death ---------------------------------------------------------------------------------- */
 
 uint32_t worker_death(int status)
@@ -260,10 +256,52 @@ void worker_tell_death(uint32_t death, int status, char *to, size_t size)
     }
 }
 
-/* The one place where crash records are written. */
-static void record(struct worker *w, uint32_t death, int status, const struct supervised_vitals *v)
+/* ---- the crash record ----------------------------------------------------------------------- */
+
+/* Before the successor changes what there is to see. Which build died is known as the path only:
+ * the version is ours, and both are installed together. */
+void worker_record(struct worker *w, int status)
 {
-    (void)w, (void)death, (void)status, (void)v;
+    const struct supervisor *s = w->s;
+    struct supervised_vitals v;
+    char how[96];
+    const struct record_facts facts = {
+        .domid = s->o->domid,
+        .role = w->role,
+        .generation = w->generation,
+        .death = worker_death(status),
+        .sentence = how,
+        .version = HVMDM_VERSION,
+        .program = w == s->successor ? s->upgrade.model.path : s->program.path,
+        .vitals = &v,
+        .arena = held_find(&w->held, "arena"),
+    };
+
+    if (!s->o->records || !own_fault(facts.death))
+        return;
+    worker_vitals(w, &v);
+    worker_tell_death(facts.death, status, how, sizeof how);
+    record_drop(w->record);
+    w->record = record_take(&facts);
+}
+
+/* When the guest does not wait for us. */
+static void write_record(struct worker *w)
+{
+    int ret = record_write(w->record, w->s->o->records); /* says itself what went wrong */
+
+    w->record = NULL;
+    (void)ret;
+}
+
+void worker_free(struct worker *w)
+{
+    close_doors(w);
+    write_record(w);
+    held_clear(&w->held);
+    if (w->vitals >= 0)
+        close(w->vitals);
+    worker_init(w, w->s, w->role);
 }
 
 static void count_death(struct worker *w, uint32_t death, const struct supervised_vitals *v)
@@ -274,12 +312,8 @@ static void count_death(struct worker *w, uint32_t death, const struct supervise
     w->last_death = death;
 }
 
-static void log_death(const struct worker *w, uint32_t death, int status,
-                      const struct supervised_vitals *v)
+static void log_death(const struct worker *w, const char *how, const struct supervised_vitals *v)
 {
-    char how[96];
-
-    worker_tell_death(death, status, how, sizeof how);
     log_error("%s (generation %u) %s%s%s%s%s", worker_name(w), w->generation, how,
               v->doing[0] ? ", doing: " : "", v->doing, w->said[0] ? ", having said: " : "",
               w->said);
@@ -310,12 +344,13 @@ void worker_died(struct worker *w, int status)
 {
     uint32_t death = worker_death(status);
     struct supervised_vitals v;
+    char how[96];
 
     worker_vitals(w, &v);
     count_death(w, death, &v);
-    log_death(w, death, status, &v);
-    if (own_fault(death))
-        record(w, death, status, &v);
+    worker_tell_death(death, status, how, sizeof how);
+    log_death(w, how, &v);
+    worker_record(w, status);
     forget_words(w);
     if (supervisor_domain_gone(w->s)) {
         log_info("%s is not started again: the domain is being destroyed", worker_name(w));
@@ -333,6 +368,7 @@ static void start_failed(struct worker *w, int status)
 {
     char how[96];
 
+    worker_record(w, status);
     if (WIFSIGNALED(status) || w->said[0]) {
         worker_tell_death(worker_death(status), status, how, sizeof how);
         log_error("the device model %s before it was ready%s%s", how, w->said[0] ? ": " : "",
@@ -341,14 +377,26 @@ static void start_failed(struct worker *w, int status)
     supervisor_end(w->s, WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
 }
 
+void worker_ready(struct worker *w)
+{
+    struct supervisor *s = w->s;
+
+    if (w->ready)
+        return;
+    w->ready = true;
+    if (w == s->model)
+        supervisor_served(s);
+    upgrade_ready(w);
+    write_record(w);
+}
+
 void worker_ended(struct worker *w, int status)
 {
     struct supervisor *s = w->s;
 
     for (unsigned i = 0; i < LAST_MESSAGES && message_receive(w); i++)
         ;
-    close_socket(w);
-    message_close_xenstore(w);
+    close_doors(w);
     w->pid = 0;
     w->kill_at = NEVER;
     w->clean = worker_death(status) == 0 && !w->handed_over;
