@@ -134,6 +134,13 @@ static int opt_nothing(struct cmdline *p, char *value)
     return 0;
 }
 
+/* Of --model, which is the supervisor's. */
+static int opt_not_ours(struct cmdline *p, char *value)
+{
+    (void)p, (void)value;
+    return 0;
+}
+
 static int opt_null_stream(struct cmdline *p, char *value)
 {
     if (!strcmp(value, "none") || !strcmp(value, "null") || !strcmp(value, "/dev/null"))
@@ -424,6 +431,7 @@ static const struct option options[] = {
     { "monitor", true, opt_null_stream },
     { "parallel", true, opt_null_stream },
     { "log-level", true, opt_log_level },
+    { "model", true, opt_not_ours },
 };
 
 static char *keep(struct cmdline *p, const char *text)

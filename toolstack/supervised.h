@@ -79,9 +79,11 @@ static_assert(sizeof(struct supervised_message) == 256, "as on the socket");
 struct supervised_vitals {
     uint64_t events; /* completed since ever; deaths without one in between are a crash loop */
     uint32_t phase;  /* the worker's own meaning */
-    uint32_t reserved;
-    char doing[64]; /* for the log line of a death; empty: idle */
+    uint32_t server; /* id of the ioreq server + 1, 0: none */
+    char doing[64];  /* for the log line of a death; empty: idle */
+    char last_words[2048]; /* written by the crash handler: text with NUL */
 };
+static_assert(sizeof(struct supervised_vitals) <= SUPERVISED_VITALS_BYTES, "one page");
 
 struct loop;
 struct supervised;
