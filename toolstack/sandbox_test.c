@@ -703,6 +703,7 @@ static void run_inside(const struct trial *trial, enum sandbox_profile profile, 
     struct things t = { .parent = parent };
     struct error e = { "" };
 
+    signal(SIGSYS, SIG_DFL); /* whoever calls may catch it */
     alarm(TRIAL_SECONDS);
     if (open_things(&t) < 0 || sandbox_enter(&s, &e) < 0) {
         fprintf(stderr, "%s\n", e.text[0] ? e.text : "cannot prepare the trial");
