@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static struct confined start_confined(const struct sandbox *s)
 {
     int ready[2], wake[2];
     struct confined c;
+    const gid_t group = 27; /* something to lose */
     char byte;
 
     assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
@@ -40,6 +42,7 @@ static struct confined start_confined(const struct sandbox *s)
     c.pid = confined_fork();
     if (c.pid == 0) {
         close(wake[1]);
+        CHECK(setgroups(1, &group) == 0);
         confined_enter(s);
         CHECK(write(ready[1], "x", 1) == 1);
         CHECK(read(wake[0], &byte, 1) == 0);
