@@ -60,7 +60,7 @@ static const struct known known[] = {
     SOME_BOTH(tgkill), SOME_BOTH(prlimit64), SOME_BOTH(prctl), SOME_MODEL(getsockopt),
     SOME_MODEL(setsockopt), SOME_MODEL(fallocate), SOME_MODEL(clone),
     /* answered; newfstatat is let through with AT_EMPTY_PATH, which -1 includes */
-    BOTH(open), BOTH(openat), BOTH(stat), BOTH(access), BOTH(readlink), BOTH(unlink),
+    BOTH(open), BOTH(openat), BOTH(stat), BOTH(lstat), BOTH(access), BOTH(readlink), BOTH(unlink),
     BOTH(clone3), BOTH(newfstatat), MODEL(io_uring_setup),
 };
 /* clang-format on */
