@@ -187,7 +187,7 @@ static int describe_board(struct replay *r, struct error *e)
 
 static int build(struct replay *r, struct error *e)
 {
-    const struct device_row fault = { .ops = &test_fault_ops, .base = { 0xe0 } };
+    const struct device_row fault = { .ops = &test_fault_ops, .base = { 0xe0, 0xe4 } };
     const struct sim_options options = { .ram_size = (uint64_t)RAM_MIB << 20,
                                          .spare_size = r->vram_mib << 20,
                                          .promiscuous = true };
