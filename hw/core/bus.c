@@ -31,11 +31,18 @@ static unsigned find(const struct bus *b, uint64_t addr)
     return lo;
 }
 
-static const struct bus_range *range_at(const struct bus *b, uint64_t addr)
+/* Drivers stay with a device for a while, so its range is looked at first. */
+static const struct bus_range *range_at(struct bus *b, uint64_t addr)
 {
-    unsigned i = find(b, addr);
+    unsigned i = b->recent;
 
-    return i < b->n && b->range[i].base <= addr ? &b->range[i] : NULL;
+    if (i < b->n && b->range[i].base <= addr && addr <= b->range[i].last)
+        return &b->range[i];
+    i = find(b, addr);
+    if (i == b->n || b->range[i].base > addr)
+        return NULL;
+    b->recent = i;
+    return &b->range[i];
 }
 
 int bus_map(struct machine *m, enum bus_space space, uint64_t base, uint64_t len, struct device *d,

@@ -26,6 +26,7 @@ struct bus_range {
 struct bus {
     enum bus_space space;
     unsigned n;
+    unsigned recent; /* place of the range that answered last; checked before it is believed */
     struct bus_range range[BUS_RANGES];
 };
 
