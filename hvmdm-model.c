@@ -28,7 +28,6 @@ static void set_log_level(const char *name)
 
 static int run(const struct config *c, struct error *e)
 {
-    struct supervised *s;
     int err = 0;
 
     set_log_level(c->log_level);
@@ -41,8 +40,7 @@ static int run(const struct config *c, struct error *e)
     if (err < 0)
         return err;
     config_warn(c, warn);
-    err = supervised_open(&s, e);
-    return err < 0 ? err : domain_run(c, s, e);
+    return domain_run(c, e);
 }
 
 int main(int argc, char **argv)
@@ -67,9 +65,6 @@ int main(int argc, char **argv)
             break;
         case CONFIG_SHOW_CONFIG:
             err = config_print(c, stdout);
-            break;
-        case CONFIG_CHECK_ARENA:
-            err = domain_check_arena(c->arena_fd, &e);
             break;
         default:
             err = run(c, &e);
