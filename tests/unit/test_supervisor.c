@@ -130,6 +130,7 @@ static void hang_at_quit_is_killed(void **state)
     assert_int_equal(brood_status(&b, 1000), 0);
     brood_await(&b, "xen destroys 5 of 7");
     assert_false(brood_alive(pid));
+    assert_false(brood_happened(&b, "model 0 gone")); /* before the supervisor ended */
     brood_end(&b);
 }
 

@@ -76,6 +76,22 @@ static void upgrade_falls_back(void **state)
     }
 }
 
+/* The old one does not want to end: it is not asked twice. */
+static void upgrade_is_not_held_up(void **state)
+{
+    struct brood b;
+    char said[2048];
+    pid_t old;
+
+    (void)state;
+    old = brood_start(&b, "deaf server");
+    assert_int_equal(brood_ctl(&b, "upgrade", NULL, said, sizeof said), 0);
+    brood_await(&b, "model 0 quit");
+    assert_false(brood_alive(old));
+    assert_false(brood_happened(&b, "xen"));
+    brood_end(&b);
+}
+
 /* The old one dies while the new one fails: somebody comes all the same. */
 static void upgrade_survives_both(void **state)
 {
@@ -176,9 +192,9 @@ static void supervisor_replaces_itself(void **state)
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(upgrade_takes_over),         cmocka_unit_test(upgrade_falls_back),
-        cmocka_unit_test(upgrade_survives_both),      cmocka_unit_test(upgrade_is_refused),
-        cmocka_unit_test(supervisor_replaces_itself),
+        cmocka_unit_test(upgrade_takes_over),    cmocka_unit_test(upgrade_falls_back),
+        cmocka_unit_test(upgrade_survives_both), cmocka_unit_test(upgrade_is_not_held_up),
+        cmocka_unit_test(upgrade_is_refused),    cmocka_unit_test(supervisor_replaces_itself),
     };
     int other = brood_main(argc, argv);
 
