@@ -10,6 +10,7 @@
 #include "hw/core/log.h"
 #include "hw/core/trace.h"
 #include "toolstack/domain.h"
+#include "toolstack/pv_worker.h"
 #include "toolstack/sandbox.h"
 
 static void warn(const char *line)
@@ -28,6 +29,7 @@ static void set_log_level(const char *name)
 
 static int run(const struct config *c, struct error *e)
 {
+    struct supervised *s;
     int err = 0;
 
     set_log_level(c->log_level);
@@ -40,7 +42,10 @@ static int run(const struct config *c, struct error *e)
     if (err < 0)
         return err;
     config_warn(c, warn);
-    return domain_run(c, e);
+    err = supervised_open(&s, e);
+    if (err < 0)
+        return err;
+    return supervised_role(s) == SUPERVISED_PV ? pv_worker_run(s, c, e) : domain_run(c, s, e);
 }
 
 int main(int argc, char **argv)
@@ -65,6 +70,9 @@ int main(int argc, char **argv)
             break;
         case CONFIG_SHOW_CONFIG:
             err = config_print(c, stdout);
+            break;
+        case CONFIG_CHECK_ARENA:
+            err = domain_check_arena(c->arena_fd, &e);
             break;
         default:
             err = run(c, &e);
