@@ -12,7 +12,6 @@
 #include "toolstack/pv_worker.h"
 
 #include <errno.h>
-#include <malloc.h>
 
 #include <config.h> /* made by configure: HVMDM_UID_BASE */
 #include "hw/core/log.h"
@@ -130,10 +129,8 @@ int pv_worker_serve(struct supervised *s, const struct config *c, pv_open_fn *op
     }
     loop_set_hooks(w.loop, &w.hooks);
     err = start(&w, c, open, e);
-    if (err == 0) {
-        malloc_trim(0); /* start-up is over; from here on a few hundred bytes come and go */
+    if (err == 0)
         loop_run(w.loop);
-    }
     stop(&w);
     return err;
 }

@@ -32,6 +32,7 @@ enum { GREF = 9, PORT = 33, WAIT_US = 200, WAITS = 50000 };
 
 static struct xenstored x;
 static struct pv_sim *guest;
+static volatile unsigned *binds; /* by all workers together */
 
 struct worker {
     pid_t pid;
@@ -42,11 +43,26 @@ struct worker {
 
 /* --- In the worker. */
 
+static struct pv_ops ops;
+static int (*sim_bind)(struct pv *p, uint32_t port, struct pv_channel *c);
+
+static int counted_bind(struct pv *p, uint32_t port, struct pv_channel *c)
+{
+    ++*binds;
+    return sim_bind(p, port, c);
+}
+
 static int attach(struct loop *loop, unsigned domid, struct pv **out, struct error *e)
 {
     assert_int_equal(domid, 5);
     *out = pv_sim_attach(guest, loop, false);
-    return *out ? 0 : error_set(e, -ENOMEM, "out of memory");
+    if (!*out)
+        return error_set(e, -ENOMEM, "out of memory");
+    ops = *(*out)->ops;
+    sim_bind = ops.bind;
+    ops.bind = counted_bind;
+    (*out)->ops = &ops;
+    return 0;
 }
 
 static int work(int sock, int page)
@@ -186,6 +202,8 @@ static void expect_served(void)
 static int setup(void **state)
 {
     (void)state;
+    binds = mmap(NULL, sizeof *binds, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(binds != MAP_FAILED);
     guest = pv_sim_new();
     assert_non_null(pv_sim_page(guest, GREF, false));
     assert_true(pv_sim_offer(guest, PORT));
@@ -202,6 +220,7 @@ static int teardown(void **state)
     (void)state;
     xenstored_stop(&x);
     pv_sim_free(guest);
+    munmap((void *)(uintptr_t)binds, sizeof *binds);
     return 0;
 }
 
@@ -249,6 +268,7 @@ static void successor_goes_on(void **state)
         ring_page()[3]++; /* nobody is there to hear of it */
         start(&w);
         hear(&w, SUPERVISED_READY, false);
+        assert_int_equal(*binds, i + 2); /* ready is who has adopted */
         expect_served();
     }
     assert_int_equal(xenstored_get(&x, BACK "/state"), 4);
