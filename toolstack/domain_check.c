@@ -72,7 +72,7 @@ static int read_arena(int fd, struct arena *out, struct error *e)
 {
     const struct arena_header *live;
     struct stat st;
-    int copy, err;
+    int copy = -1, err;
 
     if (fstat(fd, &st) < 0)
         return error_set(e, -errno, "descriptor %d, given as state arena: %s", fd, strerror(errno));
