@@ -117,29 +117,36 @@ static void stop(struct domain *d)
     loop_free(d->loop);
 }
 
-int domain_run(const struct config *c, struct supervised *s, struct error *e)
+int domain_live(struct domain *d, struct error *e)
 {
-    struct domain d = { .config = c, .s = s, .arena = { .fd = -1 }, .spare = { .fd = -1 } };
     int err = 0;
 
-    log_set_domain(c->domid);
-    d.loop = loop_new();
-    if (!d.loop) {
+    d->arena.fd = d->spare.fd = -1;
+    d->loop = loop_new();
+    if (!d->loop) {
         err = error_set(e, -errno, "cannot make an event loop: %s", strerror(errno));
-        supervised_close(s);
+        supervised_close(d->s);
         return err;
     }
-    err = catch_signals(&d, e);
+    err = catch_signals(d, e);
     if (err == 0)
-        err = meet_supervisor(&d, e);
+        err = meet_supervisor(d, e);
     if (err == 0)
-        err = domain_start(&d, e);
+        err = domain_start(d, e);
     if (err == 0)
-        loop_run(d.loop);
+        loop_run(d->loop);
     else
-        supervised_say(s, e->text);
-    stop(&d);
-    return err < 0 ? err : d.result;
+        supervised_say(d->s, e->text);
+    stop(d);
+    return err < 0 ? err : d->result;
+}
+
+int domain_run(const struct config *c, struct supervised *s, struct error *e)
+{
+    struct domain d = { .config = c, .directory = CTL_DIRECTORY, .s = s };
+
+    log_set_domain(c->domid);
+    return domain_live(&d, e);
 }
 
 /* --- The probe of newer toolstacks. */

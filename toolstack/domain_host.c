@@ -242,10 +242,10 @@ static int open_ctl(struct domain *d, struct error *e)
     int fd = supervised_take(d->s, "ctl"), err;
 
     if (fd >= 0)
-        return ctl_serve(d->loop, CTL_DIRECTORY, fd, &info, &domain_vm_ops, d, &d->ctl, e);
+        return ctl_serve(d->loop, d->directory, fd, &info, &domain_vm_ops, d, &d->ctl, e);
     if (d->successor)
         return error_set(e, -EBADF, "the supervisor does not have the control socket");
-    err = ctl_open(d->loop, CTL_DIRECTORY, &info, &domain_vm_ops, d, &d->ctl, e);
+    err = ctl_open(d->loop, d->directory, &info, &domain_vm_ops, d, &d->ctl, e);
     return err < 0 ? err : domain_hold(d, "ctl", ctl_listener(d->ctl), e);
 }
 

@@ -45,6 +45,7 @@ struct domain_serial {
 
 struct domain {
     const struct config *config;
+    const char *directory; /* of the control socket */
     struct loop *loop;
     struct loop_hooks hooks; /* the loop borrows them */
     struct loop_source signals;
@@ -69,6 +70,9 @@ struct domain {
     bool leave;     /* the guest is another process's, now: end without a trace */
     int result;     /* of the loop: 0, or -errno when going on was impossible */
 };
+
+/* All of it, in *d with its config, directory and s filled in; see domain_run(). */
+MUST_CHECK int domain_live(struct domain *d, struct error *e);
 
 extern const struct vm_ops domain_vm_ops;    /* on a struct domain */
 extern const struct vm_ops domain_probe_ops; /* the same without a machine */
