@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvmdm - the device model of one Xen HVM guest: main().
+ * hvmdm-model - the device model of one Xen HVM guest: main().
  *
  * Parses the arguments that libxl gives a device model, refuses what it does not have, and hands
  * over to toolstack/domain.c.

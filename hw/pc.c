@@ -13,7 +13,6 @@
 #define DEVICE(name) extern const struct device_ops name##_ops;
 #include "hw/devices.def"
 #undef DEVICE
-
 #define FUNCTION(slot, fn) ((slot) << 3 | (fn))
 #define LOW_RAM_END        UINT64_C(0xf0000000) /* where RAM below 4 GiB ends at most */
 
@@ -146,6 +145,21 @@ static int add_vga(struct machine *m, const struct pc_host *h, struct error *e)
     return h->vram_bytes ? machine_add(m, &row, e) : 0;
 }
 
+/* The device that breaks on request, in builds for the lab only. */
+static int add_test_fault(struct machine *m, struct error *e)
+{
+#ifdef HVMDM_TEST_FAULTS
+    extern const struct device_ops test_fault_ops;
+    const struct device_row row = { .ops = &test_fault_ops, .base = { 0xe0 } };
+
+    return machine_add(m, &row, e);
+#else
+    (void)m;
+    (void)e;
+    return 0;
+#endif
+}
+
 int pc_build(struct machine *m, struct pc_host *h, struct error *e)
 {
     int err;
@@ -162,5 +176,7 @@ int pc_build(struct machine *m, struct pc_host *h, struct error *e)
         err = add_vga(m, h, e);
     if (err == 0)
         err = add_serials(m, h, e);
+    if (err == 0)
+        err = add_test_fault(m, e);
     return err;
 }

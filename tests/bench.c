@@ -99,6 +99,23 @@ void bench_save_and_load(struct bench *b)
     arena_destroy(&old);
 }
 
+void bench_take_over(struct bench *b, bool own_fault)
+{
+    struct request_sink sink;
+    struct error e = { "" };
+
+    bench_lose_io(b);
+    sim_new_process(b->hv);
+    b->arena.adopted = true;
+    check(machine_new(b->hv, &b->arena, &b->m, &e), &e);
+    for (unsigned i = 0; i < b->nrows; i++)
+        check(machine_add(b->m, &b->rows[i], &e), &e);
+    machine_on_request(b->m, on_request, b);
+    check(machine_adopted(b->m, own_fault, &e), &e);
+    machine_sink(b->m, &sink);
+    sim_set_sink(b->hv, &sink);
+}
+
 uint64_t bench_request(struct bench *b, struct request *r)
 {
     sim_request_direct(b->hv, r);

@@ -109,6 +109,10 @@ void bench_chardev_free(struct chardev *c);
 /* Requests in flight are forgotten, as when a process dies; happens in bench_save_and_load(). */
 void bench_lose_io(struct bench *b);
 
+/* In a new process: a machine on what a dead one left in arena and shared pages, as a successor
+ * does it. Does not return if that is refused. Then slots_scan() goes on. */
+void bench_take_over(struct bench *b, bool own_fault);
+
 /* How the first registered test makes its board: for generic checks and the fuzz driver. */
 struct bench *(*bench_maker(void))(void);
 int bench_main(int argc, char **argv);

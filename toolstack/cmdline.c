@@ -134,6 +134,13 @@ static int opt_nothing(struct cmdline *p, char *value)
     return 0;
 }
 
+/* Of --model, which is the supervisor's. */
+static int opt_not_ours(struct cmdline *p, char *value)
+{
+    (void)p, (void)value;
+    return 0;
+}
+
 static int opt_null_stream(struct cmdline *p, char *value)
 {
     if (!strcmp(value, "none") || !strcmp(value, "null") || !strcmp(value, "/dev/null"))
@@ -437,6 +444,7 @@ static const struct option options[] = {
     { "monitor", true, opt_null_stream },
     { "parallel", true, opt_null_stream },
     { "log-level", true, opt_log_level },
+    { "model", true, opt_not_ours },
     { "check-arena", true, opt_check_arena },
 };
 

@@ -22,6 +22,7 @@ static const char help[] =
     "  --version              name and version\n"
     "  --print-config         show as JSON what the other options mean, and end\n"
     "  --log-level LEVEL      error, warn, info (default) or debug\n"
+    "  --model PATH           the program that plays the hardware (hvmdm-model beside hvmdm)\n"
     "  --trace PATTERNS       show every access to these devices: \"ide*,piix3\", \"*\"\n"
     "  --no-sandbox           do not confine the device model (for debugging only)\n"
     "\n"
@@ -72,6 +73,9 @@ int config_print_help(FILE *to)
 int config_print_version(FILE *to)
 {
     fprintf(to, "hvmdm %s\n", HVMDM_VERSION);
+#ifdef HVMDM_TEST_FAULTS
+    fputs("A build for tests: its guests can make it crash (--enable-test-faults).\n", to);
+#endif
     return flushed(to);
 }
 

@@ -12,7 +12,7 @@ complain() { # complain RULE < offending lines
     bad=1
 }
 
-devices=$(git ls-files --cached --others --exclude-standard 'hw/*.c' 'hw/*.h' | grep -v -e '^hw/core/' -e '^hw/xen/')
+devices=$(git ls-files --cached --others --exclude-standard 'hw/*.c' 'hw/*.h' | grep -v -e '^hw/core/' -e '^hw/xen/' -e '^hw/test/')
 # shellcheck disable=SC2086
 grep -nE '#include [<"](xen|libxen|ioreq/)' $devices | grep -v '^hw/pc\.' |
     complain 'a device includes Xen or the hypervisor port'
@@ -31,4 +31,9 @@ git ls-files --cached --others --exclude-standard 'hw/*' 'ioreq/*' 'block/*' 'ch
 for d in $(sed -n 's/^DEVICE(\(.*\))$/\1/p' hw/devices.def); do
     [ -f "tests/hw/$d.c" ] || echo "$d"
 done | complain 'a device without tests/hw/<device>.c'
+# The supervisor is static and small: libc and what is listed here.
+git ls-files --cached --others --exclude-standard 'toolstack/supervisor/record*' |
+    xargs grep -nE '#include "' |
+    grep -vE '"(hw/core/(arena|bits|error|journal|log|state)|toolstack/supervis[^"]*)\.h"' |
+    complain 'the crash record uses more than the supervisor has'
 exit $bad

@@ -298,28 +298,10 @@ static void observe(struct bench *b, struct outcome *o)
 }
 
 /* In a child: the machine of the dead one is forgotten, a new one built on what it left. */
-static void take_over(struct bench *b, bool own_fault)
+static void take_over(struct bench *b)
 {
-    struct request_sink sink;
-    struct error e = { "" };
-
-    bench_lose_io(b);
-    sim_new_process(b->hv);
-    b->arena.adopted = true;
-    if (machine_new(b->hv, &b->arena, &b->m, &e) < 0)
-        goto failed;
-    for (unsigned i = 0; i < b->nrows; i++)
-        if (machine_add(b->m, &b->rows[i], &e) < 0)
-            goto failed;
-    if (machine_adopted(b->m, own_fault, &e) < 0)
-        goto failed;
-    machine_sink(b->m, &sink);
-    sim_set_sink(b->hv, &sink);
+    bench_take_over(b, false);
     slots_scan(sim_slots(b->hv), machine_ring_next(b->m));
-    return;
-failed:
-    fprintf(stderr, "take-over: %s\n", e.text);
-    _exit(3);
 }
 
 /* Lets `n` stores to shared memory happen (all: UINT_MAX), then kills. Returns how many happened.
@@ -375,7 +357,7 @@ static void in_child(struct bench *b, const struct event *v,
 static void succeed(struct bench *b, const struct event *v)
 {
     (void)v;
-    take_over(b, false);
+    take_over(b);
 }
 
 static const char *difference(struct bench *b, const struct outcome *x, const struct outcome *y)
