@@ -79,7 +79,7 @@ $(BUILD)/hvmdm: $(call obj,$(SUPERVISOR_SRC))
 
 $(BUILD)/hvmdm-model: $(call obj,hvmdm-model.c) $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(MODELLIBS) -lpthread
 
 $(BUILD)/hvmdm-ctl: $(call obj,hvmdm-ctl.c) $(LIB)
 	$(call say,LD,$@)

@@ -111,16 +111,18 @@ static uint64_t read_constant(struct device *d, const struct region *g, uint32_t
 static uint64_t access_range(const struct bus_range *at, uint32_t offset, unsigned width, bool read,
                              uint64_t value)
 {
+    const struct region *g = at->region;
     struct device *d = at->dev;
 
-    if (read && at->region->constant && !d->busy && !d->fenced)
-        return read_constant(d, at->region, offset, width);
+    if (read && !d->busy && !d->fenced &&
+        (g->constant || (g->settled && width == 1 && g->settled(d, offset))))
+        return read_constant(d, g, offset, width);
     if (!event_begin(d))
         return ones(width);
     if (read)
-        value = region_read(d, at->region, offset, width);
+        value = region_read(d, g, offset, width);
     else
-        region_write(d, at->region, offset, width, value);
+        region_write(d, g, offset, width, value);
     event_end(d);
     return value;
 }

@@ -628,6 +628,13 @@ static void ide_reg_write(struct chan *ch, uint32_t reg, uint8_t value)
     }
 }
 
+bool ide_cmd_settled(const struct device *d, unsigned c, uint32_t offset)
+{
+    const struct ide_state *s = (const struct ide_state *)d->state + c;
+
+    return offset != IDE_DATA && (offset != IDE_STATUS || !s->intrq);
+}
+
 uint64_t ide_cmd_read(struct device *d, unsigned c, uint32_t offset, unsigned width)
 {
     struct chan ch = ide_chan(d, c);

@@ -231,6 +231,8 @@ void ide_cancel(struct chan *ch);
 /* Cancel and go to the state after a software reset. */
 void ide_reset_channel(struct chan *ch);
 
+/* Reading one byte of the command block changes nothing now: no data, no interrupt to take back. */
+bool ide_cmd_settled(const struct device *d, unsigned c, uint32_t offset);
 uint64_t ide_cmd_read(struct device *d, unsigned c, uint32_t offset, unsigned width);
 void ide_cmd_write(struct device *d, unsigned c, uint32_t offset, unsigned width, uint64_t value);
 uint32_t ide_data_in(struct device *d, unsigned c, void *to, unsigned width, uint32_t count);

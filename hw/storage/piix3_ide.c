@@ -22,6 +22,11 @@ static uint64_t cmd0_read(struct device *d, uint32_t offset, unsigned width)
     return ide_cmd_read(d, 0, offset, width);
 }
 
+static bool cmd0_settled(const struct device *d, uint32_t offset)
+{
+    return ide_cmd_settled(d, 0, offset);
+}
+
 static void cmd0_write(struct device *d, uint32_t offset, unsigned width, uint64_t value)
 {
     ide_cmd_write(d, 0, offset, width, value);
@@ -30,6 +35,11 @@ static void cmd0_write(struct device *d, uint32_t offset, unsigned width, uint64
 static uint64_t cmd1_read(struct device *d, uint32_t offset, unsigned width)
 {
     return ide_cmd_read(d, 1, offset, width);
+}
+
+static bool cmd1_settled(const struct device *d, uint32_t offset)
+{
+    return ide_cmd_settled(d, 1, offset);
 }
 
 static void cmd1_write(struct device *d, uint32_t offset, unsigned width, uint64_t value)
@@ -109,7 +119,8 @@ static const struct region piix3_ide_regions[] = {
                       .read = cmd0_read,
                       .write = cmd0_write,
                       .read_string = cmd0_read_string,
-                      .write_string = cmd0_write_string },
+                      .write_string = cmd0_write_string,
+                      .settled = cmd0_settled },
     [REGION_CTL0] = { .name = "ctl0",
                       .space = BUS_PIO,
                       .size = 1,
@@ -124,7 +135,8 @@ static const struct region piix3_ide_regions[] = {
                       .read = cmd1_read,
                       .write = cmd1_write,
                       .read_string = cmd1_read_string,
-                      .write_string = cmd1_write_string },
+                      .write_string = cmd1_write_string,
+                      .settled = cmd1_settled },
     [REGION_CTL1] = { .name = "ctl1",
                       .space = BUS_PIO,
                       .size = 1,

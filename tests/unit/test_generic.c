@@ -100,6 +100,17 @@ static const struct region constant_regions[] = {
     { "bytes", BUS_PIO, 4, .read = constant_read, .constant = true },
 };
 
+static bool always_settled(const struct device *d, uint32_t offset)
+{
+    (void)d;
+    (void)offset;
+    return true;
+}
+
+static const struct region settled_regions[] = {
+    { "bytes", BUS_PIO, 4, .read = constant_read, .settled = always_settled },
+};
+
 #define LOOSE_STATE(F, A, S)                                                                       \
     F(S, uint8_t, limited, 3, 1)                                                                   \
     A(S, uint8_t, table, 4, ANY, 1)
@@ -130,6 +141,7 @@ SICK(high, too_high_regions, .loaded = NULL)
 SICK(forget, forget_regions, .loaded = NULL)
 SICK(stray, stray_regions, .loaded = NULL)
 SICK(constant, constant_regions, .loaded = NULL)
+SICK(settled, settled_regions, .loaded = NULL)
 
 static const char *check(const char *name, struct bench *(*make)(void))
 {
@@ -163,6 +175,7 @@ static void shadow_finds_a_stray_write(void **state)
     (void)state;
     assert_non_null(strstr(check("generic.shadow", make_stray), "outside its transaction"));
     assert_non_null(strstr(check("generic.shadow", make_constant), "outside its transaction"));
+    assert_non_null(strstr(check("generic.shadow", make_settled), "outside its transaction"));
 }
 
 static void rollback_finds_what_no_transaction_keeps(void **state)
