@@ -21,10 +21,16 @@ LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/
 	hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
 	$(wildcard toolstack/*.c toolstack/supervisor/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
 # The parts that need Xen's libraries; --disable-xen leaves them out.
-XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c)
+XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c) toolstack/supervisor/hypercall.c
 ifneq ($(XEN),yes)
 LIB_SRC := $(filter-out $(XEN_SRC),$(LIB_SRC))
 endif
+# All of the supervisor, which is in every guest's way for as long as it runs: small, and no library
+# but libc. Static where nothing speaks against it (the sanitizers do).
+SUPERVISOR_SRC := hvmdm.c $(wildcard toolstack/supervisor/*.c) toolstack/supervised.c \
+	toolstack/xenstore.c toolstack/xenstore_wire.c toolstack/sandbox_supervisor.c \
+	ioreq/loop.c hw/core/log.c hw/core/arena.c hw/core/state.c
+SUPERVISOR_LDFLAGS = $(if $(findstring -fsanitize,$(LDFLAGS)),,-static -no-pie)
 # The device that breaks on request is in no program but tests, and in a build for the lab.
 ifeq ($(TEST_FAULTS),yes)
 LIB_SRC += hw/test/fault.c
@@ -36,14 +42,14 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libhvmdm.a
 HWTESTS := $(DEVICES:%=$(BUILD)/tests/hw-%)
 UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
-PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl
+PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
 
 .PHONY: all check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests fuzz
 all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
 
 help:
 	@sed -n 's/^## //p' Makefile
-## all        build hvmdm and hvmdm-ctl (after ./configure, which runs by itself if needed)
+## all        build hvmdm, hvmdm-model and hvmdm-ctl (after ./configure, which runs by itself if needed)
 ## deps       install what building and testing need (Debian packages; asks nothing)
 ## check      all tests that a change must pass: unit, device, fuzz smoke, real Xen in the lab
 ## check-unit the tests that need no Xen, under ASan and UBSan
@@ -67,7 +73,11 @@ $(LIB): $(call obj,$(LIB_SRC))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/hvmdm: $(call obj,hvmdm.c) $(LIB)
+$(BUILD)/hvmdm: $(call obj,$(SUPERVISOR_SRC))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SUPERVISOR_LDFLAGS) -o $@ $^
+
+$(BUILD)/hvmdm-model: $(call obj,hvmdm-model.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) -lpthread
 
@@ -119,8 +129,8 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(TEST_LIB_SRC)) $(
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
-$(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c
-	$(Q){ sep='['; for f in $(LIB_SRC) hvmdm.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/fuzz/*.c); do \
+$(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c hvmdm-model.c
+	$(Q){ sep='['; for f in $(LIB_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/fuzz/*.c); do \
 		printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" "$(CURDIR)" "$$f" \
 		'$(subst ",\",$(CC) $(CPPFLAGS) $(CFLAGS)) -c '"$$f"; sep=,; done; echo ']'; } > $@
 	$(Q)ln -sf $(BUILD)/compile_commands.json compile_commands.json
@@ -149,11 +159,14 @@ lint: $(BUILD)/compile_commands.json
 	$(Q)tests/lint/run.sh $(BUILD)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin/
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/hvmdm $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(BUILD)/hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/
 	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 uninstall:
-	cd $(DESTDIR)$(PREFIX) && rm -f sbin/hvmdm sbin/hvmdm-ctl share/man/man8/hvmdm.8 share/man/man8/hvmdm-ctl.8
+	cd $(DESTDIR)$(PREFIX) && rm -f sbin/hvmdm sbin/hvmdm-ctl libexec/hvmdm/hvmdm-model \
+		share/man/man8/hvmdm.8 share/man/man8/hvmdm-ctl.8
+	cd $(DESTDIR)$(PREFIX) && { [ ! -d libexec/hvmdm ] || rmdir --ignore-fail-on-non-empty libexec/hvmdm; }
 
 clean:
 	rm -rf build build-* compile_commands.json

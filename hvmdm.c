@@ -1,75 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvmdm - the device model of one Xen HVM guest: main().
+ * hvmdm - what libxl starts for a Xen HVM guest: main() of the supervisor.
  *
- * Parses the arguments that libxl gives a device model, refuses what it does not have, and hands
- * over to toolstack/domain.c.
+ * The guest's hardware is played by hvmdm-model, a process that this one starts, and starts again.
  */
-#include <stdlib.h>
+#include "toolstack/sandbox.h"
+#include "toolstack/supervisor/record.h"
+#include "toolstack/supervisor/supervisor.h"
 
-#include "hw/core/log.h"
-#include "hw/core/trace.h"
-#include "toolstack/domain.h"
-
-static void warn(const char *line)
+int main(int argc, char *argv[])
 {
-    log_warn("%s", line);
-}
+    struct supervisor_options o = { .xen = &supervisor_xen,
+                                    .confine = sandbox_supervisor,
+                                    .records = RECORD_DIRECTORY };
 
-static void set_log_level(const char *name)
-{
-    static const char *const names[] = { "error", "warn", "info", "debug" };
-
-    for (unsigned i = 0; name && i < ARRAY_SIZE(names); i++)
-        if (strcmp(name, names[i]) == 0)
-            log_set_level((enum log_level)i);
-}
-
-static int run(const struct config *c, struct error *e)
-{
-    int err = 0;
-
-    set_log_level(c->log_level);
-    if (c->trace)
-        trace_enable(c->trace, NULL);
-    if (c->machine == CONFIG_MACHINE_NONE)
-        return domain_probe(c, e);
-    log_set_domain(c->domid);
-    err = config_refuse(c, e);
-    if (err < 0)
-        return err;
-    config_warn(c, warn);
-    return domain_run(c, e);
-}
-
-int main(int argc, char **argv)
-{
-    struct config *c = malloc(sizeof *c);
-    struct error e = { "" };
-    int err;
-
-    if (!c)
-        return 1;
-    err = config_parse(c, argc, argv, &e);
-    if (err == 0) {
-        switch (c->action) {
-        case CONFIG_SHOW_HELP:
-            err = config_print_help(stdout);
-            break;
-        case CONFIG_SHOW_VERSION:
-            err = config_print_version(stdout);
-            break;
-        case CONFIG_SHOW_CONFIG:
-            err = config_print(c, stdout);
-            break;
-        default:
-            err = run(c, &e);
-            break;
-        }
-    }
-    if (err < 0)
-        log_error("%s", e.text[0] ? e.text : strerror(-err));
-    config_free(c);
-    free(c);
-    return err < 0 ? 1 : 0;
+    supervisor_scan(&o, argc, argv);
+    return supervisor_main(&o);
 }

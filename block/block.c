@@ -139,3 +139,11 @@ void block_close(struct block *b)
     if (b)
         b->ops->close(b);
 }
+
+void block_leave(struct block *b)
+{
+    if (b && b->ops->leave)
+        b->ops->leave(b);
+    else
+        block_close(b);
+}

@@ -48,12 +48,14 @@ struct block_ops {
     bool (*submit)(struct block *b, struct block_req *r);
     void (*drain)(struct block *b); /* returns when nothing is in flight; done was called for all */
     void (*close)(struct block *b);
+    void (*leave)(struct block *b); /* as block_leave(); NULL: close will do */
 };
 
 struct block {
     const struct block_ops *ops;
     uint64_t size; /* bytes, a multiple of 512: an odd rest of the file is out of reach */
     bool read_only;
+    int fd;         /* the open image, for whoever keeps it open for a successor; 0: none */
     char path[256]; /* for messages and QMP; may be cut */
     struct {
         uint64_t rd_bytes, wr_bytes, rd_operations, wr_operations, flush_operations, errors;
@@ -70,6 +72,8 @@ struct block_options {
     bool read_only;     /* the descriptor is opened O_RDONLY */
     bool direct;        /* O_DIRECT (direct-io-safe); otherwise buffered, as libxl asks */
     bool no_lock;       /* the PV twin of a disk that we have locked already */
+    bool locked;        /* fd comes from a predecessor: its lock is held, and ours from now on */
+    bool no_ring; /* all I/O must be over when the process is: the kernel's io_uring may go on */
 };
 
 /* Opens and locks an image. *out is valid until block_close(). A lock held by another process is
@@ -93,5 +97,9 @@ void block_drain(struct block *b);
 
 /* Drain, flush, unlock, close and free; allowed inside done(). NULL is nothing. */
 void block_close(struct block *b);
+
+/* Close and free without a trace: the image stays locked, for a successor who has it open too.
+ * Nothing may be in flight. NULL is nothing. */
+void block_leave(struct block *b);
 
 #endif

@@ -369,10 +369,19 @@ static void raw_close(struct block *b)
     raw_free(raw);
 }
 
+static void raw_leave(struct block *b)
+{
+    struct raw *raw = raw_of(b);
+
+    raw->locked = false;
+    raw_free(raw);
+}
+
 static const struct block_ops raw_ops = {
     .submit = raw_submit,
     .drain = raw_drain,
     .close = raw_close,
+    .leave = raw_leave,
 };
 
 void raw_activity(const struct block *b, struct raw_activity *a)
@@ -519,7 +528,7 @@ int raw_open(struct loop *l, const struct block_options *o, const struct raw_tun
     snprintf(raw->base.path, sizeof raw->base.path, "%s", o->path ? o->path : "(descriptor)");
     raw->loop = l;
     raw->tuning = *tuning;
-    raw->no_ring = tuning->no_ring;
+    raw->no_ring = tuning->no_ring || o->no_ring;
     raw->no_inline = tuning->no_inline;
     raw->client = (struct aio_client){ .next = raw_next,
                                        .advance = raw_advance,
@@ -531,7 +540,8 @@ int raw_open(struct loop *l, const struct block_options *o, const struct raw_tun
     err = raw->fd >= 0 ? raw_adopt(raw, e) : raw_open_path(raw, o->path, e);
     if (!err)
         err = raw_find_size(raw, e);
-    if (!err && !o->no_lock) {
+    raw->locked = !err && o->locked;
+    if (!err && !o->no_lock && !o->locked) {
         err = image_lock(raw->fd, o->read_only, raw->base.path, raw->tuning.lock_wait_ms, e);
         raw->locked = !err;
     }
@@ -551,6 +561,7 @@ int raw_open(struct loop *l, const struct block_options *o, const struct raw_tun
     /* A write beyond RLIMIT_FSIZE is to be EFBIG, an I/O error for the guest, not our death. */
     if (!o->read_only)
         signal(SIGXFSZ, SIG_IGN);
+    raw->base.fd = raw->fd;
     *out = &raw->base;
     return 0;
 }

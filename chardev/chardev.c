@@ -22,6 +22,7 @@ struct chardev *chardev_new(size_t size, const struct chardev_ops *ops, const ch
     if (!c)
         return NULL;
     c->ops = ops;
+    c->keep = -1;
     snprintf(c->label, sizeof c->label, "%s", label);
     snprintf(c->filename, sizeof c->filename, "%s", filename);
     return c;
@@ -67,11 +68,12 @@ static void null_close(struct chardev *c)
 
 static const struct chardev_ops null_ops = { .write = null_write, .close = null_close };
 
-int chardev_null_open(struct loop *l, const char *label, const char *what, struct chardev **out,
-                      struct error *e)
+int chardev_null_open(struct loop *l, const char *label, const char *what,
+                      const struct chardev_kept *kept, struct chardev **out, struct error *e)
 {
     (void)l;
     (void)what;
+    (void)kept;
     *out = chardev_new(sizeof **out, &null_ops, label, "null");
     return *out ? 0 : error_set(e, -ENOMEM, "%s: out of memory", label);
 }
@@ -88,23 +90,39 @@ static const struct kind {
     { "unix:", chardev_unix_open }, { "/dev/", chardev_tty_open },
 };
 
-int chardev_open(struct loop *l, const char *label, const char *spec, struct chardev **out,
-                 struct error *e)
+static const struct kind *find_kind(const char *spec, const char **what)
 {
-    *out = NULL;
-    if (strcmp(spec, "none") == 0)
-        return 0;
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         size_t n = strlen(kinds[i].prefix);
         char last = kinds[i].prefix[n - 1];
 
-        if (last == ':' && strncmp(spec, kinds[i].prefix, n) == 0)
-            return kinds[i].open(l, label, spec + n, out, e);
-        if (last == '/' && strncmp(spec, kinds[i].prefix, n) == 0)
-            return kinds[i].open(l, label, spec, out, e);
-        if (strcmp(spec, kinds[i].prefix) == 0)
-            return kinds[i].open(l, label, "", out, e);
+        *what = last == ':' ? spec + n : last == '/' ? spec : "";
+        if (last == ':' || last == '/' ? strncmp(spec, kinds[i].prefix, n) == 0
+                                       : strcmp(spec, kinds[i].prefix) == 0)
+            return &kinds[i];
     }
+    return NULL;
+}
+
+int chardev_open(struct loop *l, const char *label, const char *spec, struct chardev **out,
+                 struct error *e)
+{
+    return chardev_open_kept(l, label, spec, NULL, out, e);
+}
+
+int chardev_open_kept(struct loop *l, const char *label, const char *spec,
+                      const struct chardev_kept *kept, struct chardev **out, struct error *e)
+{
+    static const struct chardev_kept nothing = { .fd = -1, .client = -1 };
+    const struct kind *kind;
+    const char *what;
+
+    *out = NULL;
+    if (strcmp(spec, "none") == 0)
+        return 0;
+    kind = find_kind(spec, &what);
+    if (kind)
+        return kind->open(l, label, what, kept ? kept : &nothing, out, e);
     return error_set(e, -EINVAL,
                      "%s: '%s' is not supported; there are pty, stdio, null, none, file:PATH, "
                      "tcp:HOST:PORT, unix:PATH and /dev/DEVICE",
@@ -117,6 +135,19 @@ void chardev_close(struct chardev *c)
         return;
     c->user = NULL;
     c->ops->close(c);
+}
+
+void chardev_rest(struct chardev *c, bool on)
+{
+    if (c->resting == on)
+        return;
+    c->resting = on;
+    if (on)
+        c->rested = c->user;
+    c->user = on ? NULL : c->rested;
+    if (c->ops->rest)
+        c->ops->rest(c, on);
+    chardev_kick(c);
 }
 
 void chardev_attach(struct chardev *c, const struct chardev_user *user)

@@ -22,8 +22,10 @@ struct stream {
     int fd; /* non-blocking; -1: nobody is there, output is dropped */
     bool is_socket;
     bool output_only;
-    bool paused;  /* the device had no room: no reading before kick */
-    bool blocked; /* after a short write: user->writable is owed */
+    bool positional; /* a regular file: written at a position that is counted in *filed */
+    uint64_t filed;  /* the same for a device that does not count */
+    bool paused;     /* the device had no room: no reading before kick */
+    bool blocked;    /* after a short write: user->writable is owed */
     /* The other side is gone (end of file, hang-up, error). Either gets another descriptor, or
      * calls stream_hang_up(). */
     void (*lost)(struct stream *s);
@@ -53,7 +55,12 @@ struct chardev *chardev_new(size_t size, const struct chardev_ops *ops, const ch
 
 /* The kinds. `what` is the specification behind the colon (the path for devices). */
 typedef int chardev_opener(struct loop *l, const char *label, const char *what,
-                           struct chardev **out, struct error *e);
+                           const struct chardev_kept *kept, struct chardev **out, struct error *e);
+/* The predecessor's descriptor, the caller's from now on; -1: there is none, make one. */
+static inline int chardev_kept_fd(const struct chardev_kept *kept)
+{
+    return kept->successor ? kept->fd : -1;
+}
 chardev_opener chardev_null_open, chardev_file_open, chardev_pty_open, chardev_stdio_open,
     chardev_tty_open, chardev_tcp_open, chardev_unix_open;
 

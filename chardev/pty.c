@@ -102,38 +102,48 @@ static const struct chardev_ops pty_ops = {
     .close = pty_close,
 };
 
-static int pty_prepare(struct pty *p)
+/* A pty that a predecessor has made keeps its settings, and its users. */
+static int pty_prepare(struct pty *p, bool fresh)
 {
     struct termios t;
     char name[96];
     int fd = p->stream.fd;
 
-    if (grantpt(fd) < 0 || unlockpt(fd) < 0 || (errno = ptsname_r(fd, name, sizeof name)))
+    if (fresh && (grantpt(fd) < 0 || unlockpt(fd) < 0))
+        return -errno;
+    if ((errno = ptsname_r(fd, name, sizeof name)))
         return -errno;
     pty_hold_slave(p);
     if (p->slave < 0 || tcgetattr(p->slave, &t) < 0)
         return -errno;
     cfmakeraw(&t); /* no echo: what the guest prints must not come back as its input */
-    if (tcsetattr(p->slave, TCSANOW, &t) < 0)
+    if (fresh && tcsetattr(p->slave, TCSANOW, &t) < 0)
         return -errno;
     snprintf(p->stream.base.filename, sizeof p->stream.base.filename, "pty:%s", name);
     return 0;
 }
 
-int chardev_pty_open(struct loop *l, const char *label, const char *what, struct chardev **out,
-                     struct error *e)
+int chardev_pty_open(struct loop *l, const char *label, const char *what,
+                     const struct chardev_kept *kept, struct chardev **out, struct error *e)
 {
     struct pty *p = (struct pty *)chardev_new(sizeof *p, &pty_ops, label, "pty");
-    int err;
+    int err, fd = chardev_kept_fd(kept);
+    bool fresh = fd < 0;
 
     (void)what;
-    if (!p)
+    if (!p) {
+        if (!fresh)
+            close(fd);
         return error_set(e, -ENOMEM, "%s: out of memory", label);
+    }
     p->slave = -1;
-    stream_init(&p->stream, l, posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+    if (fresh)
+        fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    stream_init(&p->stream, l, fd);
+    p->stream.base.keep = fd;
     p->stream.lost = pty_lost;
     p->stream.full = pty_full;
-    err = p->stream.fd < 0 ? -errno : pty_prepare(p);
+    err = fd < 0 ? -errno : pty_prepare(p, fresh);
     if (err) {
         pty_close(&p->stream.base);
         return error_set(e, err, "%s: cannot create a pseudoterminal: %s", label, strerror(-err));

@@ -5,7 +5,8 @@
  * A server has one client at a time; who comes while there is one is turned away. Without a client
  * output is dropped; after one has left the next may come. A client that does not read makes the
  * device wait, as far as the kernel's buffers do not take it.
- * Absent: reconnecting as a client, telnet, TLS, passing descriptors, access control.
+ * Absent: reconnecting as a client (nor does a successor), telnet, TLS, passing descriptors, access
+ * control.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -27,6 +28,8 @@ struct socket {
     struct loop_source listener; /* fd -1 when connecting */
     bool tcp;
     struct sockaddr_un bound; /* what to remove at the end; sun_path empty: nothing */
+    void (*connected)(void *opaque, int fd); /* as in struct chardev_kept */
+    void *opaque;
 };
 
 struct socket_options {
@@ -94,13 +97,20 @@ static int parse_options(struct socket_options *o, const char *label, const char
 
 static void socket_listen_again(struct socket *s)
 {
-    if (s->listener.fd >= 0 && !s->listener.active)
+    if (s->listener.fd >= 0 && !s->listener.active && !s->stream.base.resting)
         loop_add(s->stream.loop, &s->listener, EPOLLIN);
+}
+
+static void socket_tell(const struct socket *s)
+{
+    if (s->connected)
+        s->connected(s->opaque, s->stream.fd);
 }
 
 static void socket_lost(struct stream *stream)
 {
     stream_hang_up(stream);
+    socket_tell((struct socket *)stream);
     socket_listen_again((struct socket *)stream);
 }
 
@@ -136,6 +146,7 @@ static void socket_accept(void *opaque, uint32_t events)
     if (s->tcp)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     s->stream.fd = fd;
+    socket_tell(s);
     stream_kick(&s->stream.base);
 }
 
@@ -143,6 +154,16 @@ static size_t socket_write(struct chardev *c, const uint8_t *bytes, size_t n)
 {
     socket_listen_again((struct socket *)c);
     return stream_write(c, bytes, n);
+}
+
+static void socket_rest(struct chardev *c, bool on)
+{
+    struct socket *s = (struct socket *)c;
+
+    if (on)
+        loop_remove(s->stream.loop, &s->listener);
+    else
+        socket_listen_again(s);
 }
 
 static void socket_close(struct chardev *c)
@@ -153,7 +174,7 @@ static void socket_close(struct chardev *c)
     if (s->listener.fd >= 0)
         close(s->listener.fd);
     stream_hang_up(&s->stream);
-    if (s->bound.sun_path[0])
+    if (s->bound.sun_path[0] && !c->resting)
         unlink(s->bound.sun_path);
     free(s);
 }
@@ -162,6 +183,7 @@ static const struct chardev_ops socket_ops = {
     .write = socket_write,
     .kick = stream_kick,
     .close = socket_close,
+    .rest = socket_rest,
 };
 
 /* ---- Opening ---- */
@@ -181,25 +203,33 @@ static int socket_start(struct socket *s, int fd, const struct sockaddr *a, sock
     return 0;
 }
 
+static int socket_listen(struct socket *s, struct loop *l, int fd, struct error *e)
+{
+    int err;
+
+    s->listener = (struct loop_source){ .fd = fd, .ready = socket_accept, .opaque = s };
+    s->stream.base.keep = fd;
+    err = loop_add(l, &s->listener, EPOLLIN);
+    if (err)
+        error_set(e, err, "%s: cannot listen: %s", s->stream.base.label, strerror(-err));
+    return err;
+}
+
 static int socket_use(struct socket *s, struct loop *l, int fd, const struct socket_options *o,
                       struct error *e)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN };
     int err;
 
-    s->stream.is_socket = true;
-    s->stream.lost = socket_lost;
     fcntl(fd, F_SETFL, O_NONBLOCK);
     if (!o->server) {
         stream_init(&s->stream, l, fd);
+        socket_tell(s);
         return 0;
     }
-    s->listener = (struct loop_source){ .fd = fd, .ready = socket_accept, .opaque = s };
-    err = loop_add(l, &s->listener, EPOLLIN);
-    if (err)
-        return error_set(e, err, "%s: cannot listen: %s", s->stream.base.label, strerror(-err));
-    if (o->no_wait)
-        return 0;
+    err = socket_listen(s, l, fd, e);
+    if (err || o->no_wait)
+        return err;
     log_info("%s: waiting for a connection to %s", s->stream.base.label, s->stream.base.filename);
     while (s->stream.fd < 0 && s->listener.active)
         if (poll(&p, 1, -1) > 0)
@@ -217,20 +247,31 @@ static struct socket *socket_new(struct loop *l, const char *label, const char *
     s = (struct socket *)chardev_new(sizeof *s, &socket_ops, label, filename);
     if (s) {
         s->listener.fd = -1;
+        s->tcp = strcmp(kind, "tcp") == 0;
         stream_init(&s->stream, l, -1);
+        s->stream.is_socket = true;
+        s->stream.lost = socket_lost;
     }
     return s;
 }
 
+static int unix_address(const struct socket_options *o, struct sockaddr_un *a)
+{
+    *a = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if (strlen(o->address) >= sizeof a->sun_path)
+        return -ENAMETOOLONG;
+    strcpy(a->sun_path, o->address);
+    return 0;
+}
+
 static int unix_start(struct socket *s, const struct socket_options *o, int *fd, const char **why)
 {
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    struct sockaddr_un a;
     struct stat st;
-    int err = -ENAMETOOLONG;
+    int err = unix_address(o, &a);
 
-    if (strlen(o->address) >= sizeof a.sun_path)
+    if (err)
         goto out;
-    strcpy(a.sun_path, o->address);
     /* One that an earlier process left behind would be in the way; anything else is not ours. */
     if (o->server && lstat(a.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
         unlink(a.sun_path);
@@ -267,7 +308,6 @@ static int tcp_start(struct socket *s, const struct socket_options *o, int *fd, 
     char address[sizeof o->address], *host, *port;
     int err = -EINVAL, gai;
 
-    s->tcp = true;
     strcpy(address, o->address);
     *why = "it has to be HOST:PORT";
     if (tcp_split(address, &host, &port) < 0)
@@ -295,12 +335,31 @@ static int tcp_start(struct socket *s, const struct socket_options *o, int *fd, 
     return err;
 }
 
+/* The sockets of a predecessor: somebody may be connected, others may be waiting. */
+static int socket_take(struct socket *s, struct loop *l, const struct chardev_kept *kept,
+                       const struct socket_options *o, struct error *e)
+{
+    int err = 0;
+
+    s->stream.fd = kept->client;
+    if (kept->client >= 0)
+        fcntl(kept->client, F_SETFL, O_NONBLOCK);
+    if (!o->server)
+        return 0;
+    if (kept->fd < 0)
+        return error_set(e, -EBADF, "%s: its listening socket was lost", s->stream.base.label);
+    err = socket_listen(s, l, kept->fd, e);
+    if (!s->tcp && unix_address(o, &s->bound) < 0)
+        s->bound.sun_path[0] = '\0';
+    return err;
+}
+
 /* `start` makes a socket and starts it; *fd is that socket, also if it failed, or -1; *why: what
  * went wrong, in words. */
 static int socket_open(struct loop *l, const char *label, const char *kind, const char *what,
                        int (*start)(struct socket *s, const struct socket_options *o, int *fd,
                                     const char **why),
-                       struct chardev **out, struct error *e)
+                       const struct chardev_kept *kept, struct chardev **out, struct error *e)
 {
     struct socket_options o;
     struct socket *s;
@@ -312,6 +371,16 @@ static int socket_open(struct loop *l, const char *label, const char *kind, cons
     s = socket_new(l, label, kind, &o);
     if (!s)
         return error_set(e, -ENOMEM, "%s: out of memory", label);
+    s->connected = kept->connected;
+    s->opaque = kept->opaque;
+    if (kept->successor) {
+        err = socket_take(s, l, kept, &o, e);
+        if (err)
+            socket_close(&s->stream.base);
+        else
+            *out = &s->stream.base;
+        return err;
+    }
     err = start(s, &o, &fd, &why);
     if (err)
         error_set(e, err, "%s: cannot %s '%s': %s", label, o.server ? "listen on" : "connect to",
@@ -328,14 +397,14 @@ static int socket_open(struct loop *l, const char *label, const char *kind, cons
     return 0;
 }
 
-int chardev_unix_open(struct loop *l, const char *label, const char *what, struct chardev **out,
-                      struct error *e)
+int chardev_unix_open(struct loop *l, const char *label, const char *what,
+                      const struct chardev_kept *kept, struct chardev **out, struct error *e)
 {
-    return socket_open(l, label, "unix", what, unix_start, out, e);
+    return socket_open(l, label, "unix", what, unix_start, kept, out, e);
 }
 
-int chardev_tcp_open(struct loop *l, const char *label, const char *what, struct chardev **out,
-                     struct error *e)
+int chardev_tcp_open(struct loop *l, const char *label, const char *what,
+                     const struct chardev_kept *kept, struct chardev **out, struct error *e)
 {
-    return socket_open(l, label, "tcp", what, tcp_start, out, e);
+    return socket_open(l, label, "tcp", what, tcp_start, kept, out, e);
 }

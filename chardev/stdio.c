@@ -96,13 +96,14 @@ static int stdio_reopen(int fd, int flags)
     return copy;
 }
 
-int chardev_stdio_open(struct loop *l, const char *label, const char *what, struct chardev **out,
-                       struct error *e)
+int chardev_stdio_open(struct loop *l, const char *label, const char *what,
+                       const struct chardev_kept *kept, struct chardev **out, struct error *e)
 {
     struct stdio *s = (struct stdio *)chardev_new(sizeof *s, &stdio_ops, label, "stdio");
     struct termios t;
 
     (void)what;
+    (void)kept; /* every process has them */
     if (!s)
         return error_set(e, -ENOMEM, "%s: out of memory", label);
     s->input.fd = stdio_reopen(STDIN_FILENO, O_RDONLY);

@@ -69,6 +69,20 @@ void stream_hang_up(struct stream *s)
     stream_unblock(s);
 }
 
+static ssize_t write_some(struct stream *s, const uint8_t *bytes, size_t n)
+{
+    uint64_t *filed = s->base.user && s->base.user->filed ? s->base.user->filed : &s->filed;
+    ssize_t k;
+
+    if (s->is_socket)
+        return send(s->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!s->positional)
+        return write(s->fd, bytes, n);
+    k = pwrite(s->fd, bytes, n, (off_t)*filed);
+    *filed += k > 0 ? (uint64_t)k : 0;
+    return k;
+}
+
 size_t stream_write(struct chardev *c, const uint8_t *bytes, size_t n)
 {
     struct stream *s = (struct stream *)c;
@@ -79,8 +93,7 @@ size_t stream_write(struct chardev *c, const uint8_t *bytes, size_t n)
 
         if (s->fd < 0)
             return n;
-        k = s->is_socket ? send(s->fd, bytes + taken, n - taken, MSG_NOSIGNAL | MSG_DONTWAIT)
-                         : write(s->fd, bytes + taken, n - taken);
+        k = write_some(s, bytes + taken, n - taken);
         if (k > 0) {
             taken += (size_t)k;
             s->failing = false;

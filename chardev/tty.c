@@ -34,14 +34,16 @@ static const struct chardev_ops tty_ops = {
     .close = tty_close,
 };
 
-int chardev_tty_open(struct loop *l, const char *label, const char *what, struct chardev **out,
-                     struct error *e)
+int chardev_tty_open(struct loop *l, const char *label, const char *what,
+                     const struct chardev_kept *kept, struct chardev **out, struct error *e)
 {
     struct stream *s = NULL;
     struct termios t;
     struct stat st;
-    int err = 0, fd = open(what, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int err = 0, fd = chardev_kept_fd(kept);
 
+    if (fd < 0)
+        fd = open(what, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) < 0)
         err = error_set(e, -errno, "%s: cannot open '%s': %s", label, what, strerror(errno));
     else if (!S_ISCHR(st.st_mode))
@@ -59,6 +61,7 @@ int chardev_tty_open(struct loop *l, const char *label, const char *what, struct
         goto out;
     }
     stream_init(s, l, fd);
+    s->base.keep = fd;
     s->lost = tty_lost;
     signal(SIGPIPE, SIG_IGN);
     *out = &s->base;

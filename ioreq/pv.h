@@ -2,9 +2,10 @@
 /*
  * pv - what a PV back end asks of the hypervisor: grants, frames and event channels of one guest.
  *
- * The counterpart of hv.h for hw/xen/. Implementation: pv_xen.c (libxengnttab, libxenevtchn,
- * libxenforeignmemory). Functions return 0 or -errno. References, frames and ports are the guest's
- * word: a wrong one is -errno, never more. Absent: a simulator; grant copy; persistent grants.
+ * The counterpart of hv.h for hw/xen/. Implementations: pv_xen.c (libxengnttab, libxenevtchn,
+ * libxenforeignmemory), pv_sim.c (in memory). Functions return 0 or -errno. References, frames and
+ * ports are the guest's word: a wrong one is -errno, never more. Absent: grant copy; persistent
+ * grants.
  */
 #ifndef IOREQ_PV_H
 #define IOREQ_PV_H
@@ -30,7 +31,8 @@ struct pv_ops {
     /* Maps `nr` (1-16) granted pages, readable and writable, contiguously. */
     int (*map_grants)(struct pv *p, const uint32_t *refs, unsigned nr, void **host);
     void (*unmap_grants)(struct pv *p, void *host, unsigned nr);
-    /* Maps one frame of the guest by its number, which needs no grant from it. */
+    /* Maps one frame of the guest by its number, which needs no grant from it. -ENOTSUP where the
+     * process may not have that right. */
     int (*map_frame)(struct pv *p, uint64_t gfn, void **host);
     void (*unmap_frame)(struct pv *p, void *host);
 
@@ -39,14 +41,21 @@ struct pv_ops {
     void (*unbind)(struct pv *p, struct pv_channel *c); /* twice is once */
     void (*notify)(struct pv *p, struct pv_channel *c);
 
-    void (*destroy)(struct pv *p); /* everything unmapped and unbound before */
+    /* Everything is unmapped and unbound before. */
+    void (*destroy)(struct pv *p);
 };
 
 struct pv {
     const struct pv_ops *ops; /* first member of each implementation */
 };
 
+/* How a process gets one. 0 or -errno with a sentence. */
+typedef int pv_open_fn(struct loop *l, unsigned domid, struct pv **out, struct error *e);
+
 /* Handles are opened when first needed: a guest whose front ends never come costs nothing. */
-int pv_xen_open(struct loop *l, unsigned domid, struct pv **out, struct error *e);
+pv_open_fn pv_xen_open;
+/* For a process that is about to be confined: fresh handles of the grant and event channel devices
+ * are opened at once, the latter for channels of this domain only; frames cannot be mapped. */
+pv_open_fn pv_xen_open_confined;
 
 #endif

@@ -24,6 +24,7 @@ struct pv_xen {
     struct pv pv; /* first member */
     struct loop *loop;
     uint32_t domid;
+    bool confined; /* nothing more can be opened */
     xengnttab_handle *grants;
     xenevtchn_handle *evtchn;
     xenforeignmemory_handle *fmem;
@@ -36,17 +37,24 @@ static struct pv_xen *pv_of(struct pv *p)
     return (struct pv_xen *)(void *)p;
 }
 
+static int open_grants(struct pv_xen *x)
+{
+    if (!x->grants)
+        x->grants = xengnttab_open(NULL, 0);
+    return x->grants ? 0 : -errno;
+}
+
 static int pv_map_grants(struct pv *p, const uint32_t *refs, unsigned nr, void **host)
 {
     struct pv_xen *x = pv_of(p);
     uint32_t copy[GRANTS_MAX];
+    int err;
 
     if (nr < 1 || nr > GRANTS_MAX)
         return -EINVAL;
-    if (!x->grants)
-        x->grants = xengnttab_open(NULL, 0);
-    if (!x->grants)
-        return -errno;
+    err = open_grants(x);
+    if (err)
+        return err;
     memcpy(copy, refs, nr * sizeof copy[0]);
     *host = xengnttab_map_domain_grant_refs(x->grants, nr, x->domid, copy, PROT_READ | PROT_WRITE);
     return *host ? 0 : -errno;
@@ -62,6 +70,8 @@ static int pv_map_frame(struct pv *p, uint64_t gfn, void **host)
     struct pv_xen *x = pv_of(p);
     xen_pfn_t frame = gfn;
 
+    if (x->confined)
+        return -ENOTSUP;
     if (!x->fmem)
         x->fmem = xenforeignmemory_open(NULL, 0);
     if (!x->fmem)
@@ -201,4 +211,36 @@ int pv_xen_open(struct loop *l, unsigned domid, struct pv **out, struct error *e
     x->domid = domid;
     *out = &x->pv;
     return 0;
+}
+
+int pv_xen_open_confined(struct loop *l, unsigned domid, struct pv **out, struct error *e)
+{
+    struct pv *p;
+    int err = pv_xen_open(l, domid, &p, e);
+    struct pv_xen *x;
+
+    if (err < 0)
+        return err;
+    x = pv_of(p);
+    x->confined = true;
+    err = open_grants(x);
+    if (err < 0) {
+        error_set(e, err, "cannot open /dev/xen/gntdev: %s", strerror(-err));
+        goto out;
+    }
+    err = open_events(x);
+    if (err < 0) {
+        error_set(e, err, "cannot open /dev/xen/evtchn: %s", strerror(-err));
+        goto out;
+    }
+    if (xenevtchn_restrict(x->evtchn, (domid_t)domid) < 0) {
+        err = error_set(e, -errno, "cannot restrict event channels to the domain: %s",
+                        strerror(errno));
+        goto out;
+    }
+    *out = p;
+    return 0;
+out:
+    pv_destroy(p);
+    return err;
 }

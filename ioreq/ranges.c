@@ -131,3 +131,95 @@ int ranges_remove_pci(struct ranges *s, unsigned devfn)
     s->pci[devfn / 8] = (uint8_t)(s->pci[devfn / 8] & ~(1u << (devfn % 8)));
     return 0;
 }
+
+/* --- Whole tables. */
+
+int ranges_change(struct ranges *s, const struct range_change *c)
+{
+    if (c->space > HV_MMIO)
+        return -EINVAL;
+    switch (c->op) {
+    case RANGE_MAP:
+        return ranges_add(&s->space[c->space], c->base, c->len);
+    case RANGE_UNMAP:
+        return ranges_remove(&s->space[c->space], c->base, c->len);
+    case RANGE_MAP_PCI:
+        return c->base < 256 ? ranges_add_pci(s, (unsigned)c->base) : -EINVAL;
+    case RANGE_UNMAP_PCI:
+        return c->base < 256 ? ranges_remove_pci(s, (unsigned)c->base) : -EINVAL;
+    default:
+        return -EINVAL;
+    }
+}
+
+bool ranges_have(const struct ranges *s, const struct range_change *c)
+{
+    if (c->op == RANGE_MAP_PCI || c->op == RANGE_UNMAP_PCI)
+        return c->base < 256 && ranges_hold_pci(s, (unsigned)c->base);
+    return c->space <= HV_MMIO && c->len &&
+           ranges_hold(&s->space[c->space], c->base, c->base + (c->len - 1));
+}
+
+/* Leaves the first piece of *r that is not in `b`; false: all of it is. */
+static bool cut(const struct range_set *b, struct range *r)
+{
+    for (unsigned i = lower(b, r->first); i < b->nr && b->r[i].first <= r->last; i++) {
+        if (b->r[i].first > r->first) {
+            r->last = b->r[i].first - 1;
+            return true;
+        }
+        if (b->r[i].last >= r->last)
+            return false;
+        r->first = b->r[i].last + 1;
+    }
+    return true;
+}
+
+static bool difference(const struct range_set *a, const struct range_set *b, struct range *out)
+{
+    for (unsigned i = 0; i < a->nr; i++) {
+        *out = a->r[i];
+        if (cut(b, out))
+            return true;
+    }
+    return false;
+}
+
+static bool differ_one_way(const struct ranges *a, const struct ranges *b, enum range_op op,
+                           enum range_op op_pci, struct range_change *out)
+{
+    struct range piece;
+
+    for (unsigned space = HV_PIO; space <= HV_MMIO; space++)
+        if (difference(&a->space[space], &b->space[space], &piece)) {
+            *out = (struct range_change){ op, space, piece.first, piece.last - piece.first + 1 };
+            return true;
+        }
+    for (unsigned devfn = 0; devfn < 256; devfn++)
+        if (ranges_hold_pci(a, devfn) && !ranges_hold_pci(b, devfn)) {
+            *out = (struct range_change){ op_pci, 0, devfn, 1 };
+            return true;
+        }
+    return false;
+}
+
+bool ranges_differ(const struct ranges *from, const struct ranges *to, struct range_change *out)
+{
+    return differ_one_way(from, to, RANGE_UNMAP, RANGE_UNMAP_PCI, out) ||
+           differ_one_way(to, from, RANGE_MAP, RANGE_MAP_PCI, out);
+}
+
+bool ranges_sane(const struct ranges *s)
+{
+    for (unsigned space = HV_PIO; space <= HV_MMIO; space++) {
+        const struct range_set *set = &s->space[space];
+
+        if (set->nr > RANGES_MAX)
+            return false;
+        for (unsigned i = 0; i < set->nr; i++)
+            if (set->r[i].first > set->r[i].last || set->r[i].last == UINT64_MAX ||
+                (i && set->r[i].first <= set->r[i - 1].last + 1))
+                return false;
+    }
+    return true;
+}

@@ -26,6 +26,25 @@ struct ranges {
     uint8_t pci[256 / 8];      /* bit devfn */
 };
 
+/* One of the calls by which accesses are claimed or given up. */
+enum range_op { RANGE_NONE, RANGE_MAP, RANGE_UNMAP, RANGE_MAP_PCI, RANGE_UNMAP_PCI };
+
+struct range_change {
+    uint32_t op;        /* enum range_op */
+    uint32_t space;     /* enum hv_space; 0 for PCI */
+    uint64_t base, len; /* bytes; for PCI: devfn, and 1 */
+};
+
+/* Does what the change says, as the functions below. */
+int ranges_change(struct ranges *s, const struct range_change *c);
+/* True if all that the change names is registered. */
+bool ranges_have(const struct ranges *s, const struct range_change *c);
+/* The first of the changes that lead from `from` to `to`; false: they are equal. Removals come
+ * first. */
+bool ranges_differ(const struct ranges *from, const struct ranges *to, struct range_change *out);
+/* Is this what the functions here leave behind? For a table from elsewhere. */
+bool ranges_sane(const struct ranges *s);
+
 /* 0, -EINVAL (empty or wrapping), -EEXIST (overlap), -ENOSPC (257th). */
 int ranges_add(struct range_set *s, uint64_t base, uint64_t len);
 /* 0, -EINVAL, -ENOENT unless all of it is registered, -ENOSPC if splitting makes too many. */

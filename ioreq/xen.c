@@ -4,7 +4,6 @@
  *
  * Sources: Xen public/hvm/dm_op.h; Linux xen/evtchn.h for what
  *          reading and writing the event channel device does (a port read is masked until written).
- * Absent:  adoption of a server that another process left behind (slots_scan() is ready for it).
  */
 #include "ioreq/xen_private.h"
 
@@ -184,13 +183,15 @@ static int open_handles(struct xen *x, struct error *e)
     x->events.fd = xenevtchn_fd(x->evtchn);
     if (fcntl(x->events.fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
         return error_set(e, -errno, "event channel device: %s", strerror(errno));
+    x->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (x->timer.fd < 0)
+        return error_set(e, -errno, "timerfd: %s", strerror(errno));
     return 0;
 }
 
-static int make_server(struct xen *x, struct error *e)
+static int count_vcpus(struct xen *x, struct error *e)
 {
     unsigned vcpus;
-    void *pages = NULL;
 
     if (xendevicemodel_nr_vcpus(x->dmod, x->domid, &vcpus) < 0)
         return error_set(e, -errno, "domain %u: cannot ask for its vCPUs: %s (no such HVM domain?)",
@@ -200,11 +201,16 @@ static int make_server(struct xen *x, struct error *e)
                          "domain %u has %u vCPUs, more than the %u that an ioreq server "
                          "can serve: lower maxvcpus",
                          x->domid, vcpus, SLOTS_MAX_VCPUS);
-    if (xendevicemodel_create_ioreq_server(x->dmod, x->domid, HVM_IOREQSRV_BUFIOREQ_ATOMIC,
-                                           &x->id) < 0)
-        return error_set(e, -errno, "domain %u: cannot create an ioreq server: %s", x->domid,
-                         strerror(errno));
-    x->have_id = true;
+    x->slots.nr_vcpus = vcpus;
+    return 0;
+}
+
+/* The same pages for whoever asks. Frame numbers are not asked for: that would be another way of
+ * mapping them, which does not survive its process. */
+static int map_server(struct xen *x, struct error *e)
+{
+    void *pages = NULL;
+
     x->pages = xenforeignmemory_map_resource(x->fmem, x->domid, XENMEM_resource_ioreq_server, x->id,
                                              XENMEM_resource_ioreq_server_frame_bufioreq, 2, &pages,
                                              PROT_READ | PROT_WRITE, 0);
@@ -217,12 +223,10 @@ static int make_server(struct xen *x, struct error *e)
                          x->id, strerror(errno));
     x->slots.ring = pages;
     x->slots.page = (uint8_t *)pages + HV_PAGE_SIZE;
-    x->slots.nr_vcpus = vcpus;
     return 0;
 }
 
-int hv_xen_open(struct loop *l, unsigned domid, const struct request_sink *sink, struct hv **out,
-                struct error *e)
+int hv_xen_attach(struct loop *l, unsigned domid, struct hv **out, struct error *e)
 {
     struct xen *x = calloc(1, sizeof *x);
     int err;
@@ -232,15 +236,15 @@ int hv_xen_open(struct loop *l, unsigned domid, const struct request_sink *sink,
     x->hv.ops = &xen_ops;
     x->loop = l;
     x->domid = (domid_t)domid;
-    x->timer.fd = -1;
-    x->events.fd = -1;
+    x->timer = (struct loop_source){ .fd = -1, .ready = timer_ready, .opaque = x };
+    x->events = (struct loop_source){ .fd = -1, .ready = events_ready, .opaque = x };
     x->slots.notify = notify;
     x->slots.opaque = x;
-    if (sink)
-        x->slots.sink = *sink;
+    x->kept = &x->own;
+    x->claiming = true;
     err = open_handles(x, e);
     if (!err)
-        err = make_server(x, e);
+        err = count_vcpus(x, e);
     if (err) {
         xen_close(x);
         return err;
@@ -251,6 +255,74 @@ int hv_xen_open(struct loop *l, unsigned domid, const struct request_sink *sink,
     return 0;
 }
 
+int hv_xen_create(struct hv *hv, struct kept *kept, struct error *e)
+{
+    struct xen *x = xen_of(hv);
+
+    if (xendevicemodel_create_ioreq_server(x->dmod, x->domid, HVM_IOREQSRV_BUFIOREQ_ATOMIC,
+                                           &x->id) < 0)
+        return error_set(e, -errno, "domain %u: cannot create an ioreq server: %s", x->domid,
+                         strerror(errno));
+    x->have_id = true;
+    x->claiming = false;
+    x->kept = kept ? kept : &x->own;
+    kept_init(x->kept, x->id);
+    return map_server(x, e);
+}
+
+int hv_xen_adopt(struct hv *hv, struct kept *kept, struct error *e)
+{
+    struct xen *x = xen_of(hv);
+    int err = kept_check(kept, e);
+
+    if (err)
+        return err;
+    x->kept = kept;
+    x->id = (ioservid_t)(kept->server - 1);
+    x->have_id = true;
+    return map_server(x, e);
+}
+
+int hv_xen_settle(struct hv *hv, struct error *e)
+{
+    struct xen *x = xen_of(hv);
+    int err = kept_settle(x->kept, &x->claimed, xen_apply, x);
+
+    if (err)
+        return error_set(e, err, "domain %u: cannot register what ioreq server %u serves: %s",
+                         x->domid, x->id, strerror(-err));
+    x->claiming = false;
+    return 0;
+}
+
+void hv_xen_keep(struct hv *hv, struct kept *kept)
+{
+    struct xen *x = xen_of(hv);
+
+    *kept = *x->kept;
+    x->kept = kept;
+}
+
+unsigned hv_xen_server(struct hv *hv)
+{
+    return xen_of(hv)->id;
+}
+
+int hv_xen_open(struct loop *l, unsigned domid, const struct request_sink *sink, struct hv **out,
+                struct error *e)
+{
+    int err = hv_xen_attach(l, domid, out, e);
+
+    if (err)
+        return err;
+    if (sink)
+        hv_xen_set_sink(*out, sink);
+    err = hv_xen_create(*out, NULL, e);
+    if (err)
+        xen_close(xen_of(*out));
+    return err;
+}
+
 static int bind_port(struct xen *x, evtchn_port_t remote, evtchn_port_t *local)
 {
     int port = xenevtchn_bind_interdomain(x->evtchn, x->domid, remote);
@@ -259,6 +331,22 @@ static int bind_port(struct xen *x, evtchn_port_t remote, evtchn_port_t *local)
         return -errno;
     *local = (evtchn_port_t)port;
     return 0;
+}
+
+static void unbind(struct xen *x, evtchn_port_t *port)
+{
+    if (*port)
+        xenevtchn_unbind(x->evtchn, *port);
+    *port = 0;
+}
+
+static void unbind_all(struct xen *x)
+{
+    unbind(x, &x->buffered_port);
+    for (unsigned i = 0; i < x->slots.nr_vcpus; i++)
+        unbind(x, &x->port[i]);
+    x->nr_masked = 0;
+    x->buffered_busy = false;
 }
 
 /* The server's own ports appear in the slots when it is enabled. */
@@ -272,6 +360,25 @@ static int bind_all(struct xen *x)
     return err;
 }
 
+static int listen_events(struct xen *x)
+{
+    int err = loop_add(x->loop, &x->timer, EPOLLIN);
+
+    return err ? err : loop_add(x->loop, &x->events, EPOLLIN); /* level: see take_ports() */
+}
+
+static void stop_listening(struct xen *x)
+{
+    const struct itimerspec off = { 0 };
+
+    x->serving = false;
+    loop_remove(x->loop, &x->events);
+    loop_remove(x->loop, &x->timer);
+    timerfd_settime(x->timer.fd, 0, &off, NULL);
+}
+
+/* Enabling an enabled server is no change. Each port is pending once when it has been bound: what
+ * was signalled while nobody was bound is not lost. */
 int hv_xen_start(struct hv *hv, struct error *e)
 {
     struct xen *x = xen_of(hv);
@@ -285,30 +392,40 @@ int hv_xen_start(struct hv *hv, struct error *e)
     if (err)
         return error_set(e, err, "domain %u: cannot bind the event channels of ioreq server %u: %s",
                          x->domid, x->id, strerror(-err));
-    x->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (x->timer.fd < 0)
-        return error_set(e, -errno, "timerfd: %s", strerror(errno));
-    x->timer.ready = timer_ready;
-    x->timer.opaque = x;
-    x->events.ready = events_ready;
-    x->events.opaque = x;
-    err = loop_add(x->loop, &x->timer, EPOLLIN);
-    if (!err)
-        err = loop_add(x->loop, &x->events, EPOLLIN); /* level: see take_ports() */
-    return err ? error_set(e, err, "epoll: %s", strerror(-err)) : 0;
+    err = listen_events(x);
+    if (err)
+        return error_set(e, err, "domain %u: cannot wait for events: %s", x->domid, strerror(-err));
+    x->serving = true;
+    return 0;
+}
+
+void hv_xen_scan(struct hv *hv, uint16_t ring_next)
+{
+    slots_scan(&xen_of(hv)->slots, ring_next);
+}
+
+void hv_xen_release(struct hv *hv)
+{
+    struct xen *x = xen_of(hv);
+
+    stop_listening(x);
+    unbind_all(x);
+    if (!x->claiming)
+        x->claimed = *kept_table(x->kept);
+    x->claiming = true;
 }
 
 /* One order: no new requests, no request left unanswered (its vCPU would stand still until another
- * channel wakes it), our references to channels and pages gone, and the server last. */
+ * channel wakes it), our references to channels and pages gone, and the server last. A server that
+ * was handed over, or not yet taken over, stays. */
 void xen_close(struct xen *x)
 {
-    if (x->loop) {
-        loop_remove(x->loop, &x->events);
-        loop_remove(x->loop, &x->timer);
-    }
+    bool ours = x->have_id && !x->claiming;
+
+    stop_listening(x);
     if (x->timer.fd >= 0)
         close(x->timer.fd);
-    if (x->enabled) {
+    if (x->enabled && ours) {
         xendevicemodel_set_ioreq_server_state(x->dmod, x->domid, x->id, 0);
         slots_abandon(&x->slots);
     }
@@ -316,7 +433,7 @@ void xen_close(struct xen *x)
         xenevtchn_close(x->evtchn);
     if (x->pages)
         xenforeignmemory_unmap_resource(x->fmem, x->pages);
-    if (x->have_id)
+    if (ours)
         xendevicemodel_destroy_ioreq_server(x->dmod, x->domid, x->id);
     if (x->call)
         xencall_close(x->call);

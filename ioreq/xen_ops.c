@@ -24,55 +24,60 @@ static int result(int rc)
 
 /* --- Who gets an access. */
 
+int xen_apply(void *opaque, const struct range_change *c)
+{
+    struct xen *x = opaque;
+    uint64_t last = c->base + c->len - 1;
+    uint8_t slot = (uint8_t)(c->base >> 3), fn = c->base & 7;
+    int mmio = c->space == HV_MMIO;
+
+    switch (c->op) {
+    case RANGE_MAP:
+        return result(xendevicemodel_map_io_range_to_ioreq_server(x->dmod, x->domid, x->id, mmio,
+                                                                  c->base, last));
+    case RANGE_UNMAP:
+        return result(xendevicemodel_unmap_io_range_from_ioreq_server(x->dmod, x->domid, x->id,
+                                                                      mmio, c->base, last));
+    case RANGE_MAP_PCI:
+        return result(
+            xendevicemodel_map_pcidev_to_ioreq_server(x->dmod, x->domid, x->id, 0, 0, slot, fn));
+    case RANGE_UNMAP_PCI:
+        return result(xendevicemodel_unmap_pcidev_from_ioreq_server(x->dmod, x->domid, x->id, 0, 0,
+                                                                    slot, fn));
+    default:
+        return -EINVAL;
+    }
+}
+
+/* Between two owners the server is left alone: what is claimed is only noted. */
+static int change(struct hv *hv, enum range_op op, unsigned space, uint64_t base, uint64_t len)
+{
+    const struct range_change c = { op, space, base, len };
+    struct xen *x = xen_of(hv);
+
+    if (x->claiming)
+        return ranges_change(&x->claimed, &c);
+    return kept_change(x->kept, &c, xen_apply, x);
+}
+
 static int xen_map_range(struct hv *hv, enum hv_space space, uint64_t base, uint64_t len)
 {
-    struct xen *x = xen_of(hv);
-    struct range_set *set = &x->ranges.space[space == HV_MMIO];
-    int err = ranges_add(set, base, len);
-
-    if (err)
-        return err;
-    err = result(xendevicemodel_map_io_range_to_ioreq_server(
-        x->dmod, x->domid, x->id, space == HV_MMIO, base, base + len - 1));
-    if (err)
-        ranges_remove(set, base, len);
-    return err;
+    return change(hv, RANGE_MAP, space, base, len);
 }
 
 static int xen_unmap_range(struct hv *hv, enum hv_space space, uint64_t base, uint64_t len)
 {
-    struct xen *x = xen_of(hv);
-    int err = ranges_remove(&x->ranges.space[space == HV_MMIO], base, len);
-
-    if (err)
-        return err;
-    return result(xendevicemodel_unmap_io_range_from_ioreq_server(
-        x->dmod, x->domid, x->id, space == HV_MMIO, base, base + len - 1));
+    return change(hv, RANGE_UNMAP, space, base, len);
 }
 
 static int xen_map_pci(struct hv *hv, unsigned devfn)
 {
-    struct xen *x = xen_of(hv);
-    int err = ranges_add_pci(&x->ranges, devfn);
-
-    if (err)
-        return err;
-    err = result(xendevicemodel_map_pcidev_to_ioreq_server(x->dmod, x->domid, x->id, 0, 0,
-                                                           (uint8_t)(devfn >> 3), devfn & 7));
-    if (err)
-        ranges_remove_pci(&x->ranges, devfn);
-    return err;
+    return change(hv, RANGE_MAP_PCI, 0, devfn, 1);
 }
 
 static int xen_unmap_pci(struct hv *hv, unsigned devfn)
 {
-    struct xen *x = xen_of(hv);
-    int err = ranges_remove_pci(&x->ranges, devfn);
-
-    if (err)
-        return err;
-    return result(xendevicemodel_unmap_pcidev_from_ioreq_server(x->dmod, x->domid, x->id, 0, 0,
-                                                                (uint8_t)(devfn >> 3), devfn & 7));
+    return change(hv, RANGE_UNMAP_PCI, 0, devfn, 1);
 }
 
 /* --- Interrupts. */

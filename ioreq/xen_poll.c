@@ -105,6 +105,8 @@ bool xen_poll(struct hv *hv)
     uint64_t wait, now;
 
     p->wired = true;
+    if (!x->serving)
+        return false;
     if (p->armed && p->credit && worthwhile(p)) {
         p->armed = false;
         wait = 2 * p->gap > WAIT_MIN ? 2 * p->gap : WAIT_MIN;

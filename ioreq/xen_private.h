@@ -20,7 +20,7 @@
 
 #include "ioreq/hv.h"
 #include "ioreq/loop.h"
-#include "ioreq/ranges.h"
+#include "ioreq/kept.h"
 #include "ioreq/slots.h"
 #include "ioreq/xen.h"
 
@@ -42,6 +42,8 @@ struct xen {
     ioservid_t id;
     bool have_id, enabled, log_dirty;
     bool buffered_busy; /* its port stays masked, the timer looks after the ring */
+    bool claiming; /* the server is not ours to change, now: ranges are only noted in `claimed` */
+    bool serving;  /* event channels are bound */
     struct loop *loop;
     struct loop_source events, timer;
     xendevicemodel_handle *dmod;
@@ -57,7 +59,9 @@ struct xen {
     struct xen_poll poll;
     struct xen_counters counters;
     struct slots slots;
-    struct ranges ranges;
+    struct kept *kept; /* `own`, or memory that a successor will see */
+    struct kept own;
+    struct ranges claimed;
 };
 
 extern const struct hv_ops xen_ops;
@@ -67,8 +71,9 @@ static inline struct xen *xen_of(struct hv *hv)
     return (struct xen *)(void *)hv;
 }
 
-void xen_close(struct xen *x);  /* the whole of destroy */
-void xen_unmask(struct xen *x); /* writes back all of x->masked */
+int xen_apply(void *opaque, const struct range_change *c); /* the hypercall of kept.h */
+void xen_close(struct xen *x);                             /* the whole of destroy */
+void xen_unmask(struct xen *x);                            /* writes back all of x->masked */
 void xen_poll_init(struct xen *x);
 bool xen_poll(struct hv *hv);                        /* hv_ops.poll */
 void xen_poll_request(struct xen *x, uint64_t seen); /* a request was met at this TSC value */

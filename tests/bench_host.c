@@ -94,7 +94,9 @@ static void disk_close(struct block *b)
     free(d);
 }
 
-static const struct block_ops disk_ops = { disk_submit, disk_drain, disk_close };
+static const struct block_ops disk_ops = { .submit = disk_submit,
+                                           .drain = disk_drain,
+                                           .close = disk_close };
 
 struct block *bench_disk_new(uint64_t size, bool read_only)
 {

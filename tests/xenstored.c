@@ -24,7 +24,8 @@
 /* ---- the daemon ---- */
 
 enum { READ = 2, DIRECTORY = 1, WATCH = 4, UNWATCH = 5, WRITE = 11, RM = 13, EVENT = 15, ERR = 16 };
-enum { CLIENTS = 4, NODES = 64, WATCHES = 32 };
+enum { BEGIN = 6, END = 7 };
+enum { CLIENTS = 4, NODES = 64, WATCHES = 96 };
 
 struct message {
     uint32_t type, request, transaction, length;
@@ -48,6 +49,7 @@ struct daemon {
     int clients[CLIENTS];
     struct node nodes[NODES];
     struct watch watches[WATCHES];
+    unsigned transactions; /* begun so far */
 };
 
 static const char home[] = "/local/domain/0/";
@@ -74,8 +76,10 @@ static struct node *find_node(struct daemon *d, const char *path)
 
 static void send_all(int fd, const void *bytes, size_t n)
 {
-    if (send(fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
-        _exit(3);
+    ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
+
+    if (sent != (ssize_t)n && (sent >= 0 || (errno != EPIPE && errno != ECONNRESET)))
+        _exit(3); /* a client that has gone is one that is dropped soon */
 }
 
 static void reply(int fd, const struct message *m, uint32_t type, const void *body, uint32_t length)
@@ -114,6 +118,12 @@ static void do_read(struct daemon *d, int fd, const struct message *m, const cha
         _exit(0);
     if (strstr(path, "/long")) {
         struct message r = { READ, m->request, 0, 5000, "" };
+
+        send_all(fd, &r, 16);
+        return;
+    }
+    if (strstr(path, "/wrong")) {
+        struct message r = { READ, m->request + 1, 0, 0, "" };
 
         send_all(fd, &r, 16);
         return;
@@ -207,6 +217,14 @@ static void do_watch(struct daemon *d, int fd, const struct message *m, const ch
     reply(fd, m, ERR, "E2BIG", 6);
 }
 
+static void do_begin(struct daemon *d, int fd, const struct message *m)
+{
+    char id[16];
+    int n = snprintf(id, sizeof id, "%u", ++d->transactions);
+
+    reply(fd, m, BEGIN, id, (uint32_t)n + 1);
+}
+
 static void do_unwatch(struct daemon *d, int fd, const struct message *m, const char *path)
 {
     for (int i = 0; i < WATCHES; i++) {
@@ -252,6 +270,12 @@ static bool serve_one(struct daemon *d, int fd)
         return true;
     case UNWATCH:
         do_unwatch(d, fd, &m, path);
+        return true;
+    case BEGIN:
+        do_begin(d, fd, &m);
+        return true;
+    case END:
+        reply(fd, &m, END, "OK", 3);
         return true;
     default:
         reply(fd, &m, ERR, "ENOSYS", 7);

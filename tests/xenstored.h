@@ -4,9 +4,9 @@
  * one by which the test plays toolstack and guest.
  *
  * Reading a path that contains /die ends the daemon; /long brings an answer longer than the
- * protocol allows; /flood brings 500 events for each watch of whoever reads. Functions check with
- * cmocka's assertions.
- * Absent: transactions, permissions, directories without content.
+ * protocol allows, /wrong one to another request; /flood brings 500 events for each watch of
+ * whoever reads. Functions check with cmocka's assertions.
+ * Absent: transactions that are more than a number, permissions, directories without content.
  */
 #ifndef TESTS_XENSTORED_H
 #define TESTS_XENSTORED_H

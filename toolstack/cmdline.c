@@ -134,6 +134,13 @@ static int opt_nothing(struct cmdline *p, char *value)
     return 0;
 }
 
+/* Of --model, which is the supervisor's. */
+static int opt_not_ours(struct cmdline *p, char *value)
+{
+    (void)p, (void)value;
+    return 0;
+}
+
 static int opt_null_stream(struct cmdline *p, char *value)
 {
     if (!strcmp(value, "none") || !strcmp(value, "null") || !strcmp(value, "/dev/null"))
@@ -363,6 +370,18 @@ static int opt_log_level(struct cmdline *p, char *value)
     return 0;
 }
 
+static int opt_check_arena(struct cmdline *p, char *value)
+{
+    uint64_t v;
+    int ret = cmdline_number(p, "the descriptor", value, 0, INT32_MAX, &v);
+
+    if (ret == 0) {
+        p->c->arena_fd = (int)v;
+        p->c->action = CONFIG_CHECK_ARENA;
+    }
+    return ret;
+}
+
 /* Options that only set one member. `kind` 's': string, 'b': flag. */
 struct plain_option {
     const char *name;
@@ -379,6 +398,7 @@ static const struct plain_option plain_options[] = {
     PLAIN("S", 'b', start_paused),
     PLAIN("nographic", 'b', nographic),
     PLAIN("no-acpi", 'b', no_acpi),
+    PLAIN("no-sandbox", 'b', no_sandbox),
     PLAIN("name", 's', name),
     PLAIN("k", 's', keymap),
     PLAIN("initrd", 's', initrd),
@@ -424,6 +444,8 @@ static const struct option options[] = {
     { "monitor", true, opt_null_stream },
     { "parallel", true, opt_null_stream },
     { "log-level", true, opt_log_level },
+    { "model", true, opt_not_ours },
+    { "check-arena", true, opt_check_arena },
 };
 
 static char *keep(struct cmdline *p, const char *text)
@@ -507,7 +529,9 @@ int config_parse(struct config *c, int argc, char *const argv[], struct error *e
     size_t room = CONFIG_DISKS * 16; /* names we make up: "ide0-hd0" */
     int ret = 0;
 
-    *c = (struct config){ .incoming_fd = -1, .vcpus = 1, .max_vcpus = 1, .boot = "cda" };
+    *c = (struct config){
+        .incoming_fd = -1, .arena_fd = -1, .vcpus = 1, .max_vcpus = 1, .boot = "cda"
+    };
     c->action = find_action(argc, argv);
     if (c->action == CONFIG_SHOW_HELP || c->action == CONFIG_SHOW_VERSION)
         return 0;
@@ -524,11 +548,11 @@ int config_parse(struct config *c, int argc, char *const argv[], struct error *e
         if (ret < 0)
             return ret;
     }
-    return cmdline_finish(&p);
+    return c->action == CONFIG_CHECK_ARENA ? 0 : cmdline_finish(&p);
 }
 
 void config_free(struct config *c)
 {
     free(c->text);
-    *c = (struct config){ .incoming_fd = -1 };
+    *c = (struct config){ .incoming_fd = -1, .arena_fd = -1 };
 }

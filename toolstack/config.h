@@ -92,7 +92,13 @@ enum config_feature {
     FEATURE_COUNT
 };
 
-enum config_action { CONFIG_RUN, CONFIG_SHOW_HELP, CONFIG_SHOW_VERSION, CONFIG_SHOW_CONFIG };
+enum config_action {
+    CONFIG_RUN,
+    CONFIG_SHOW_HELP,
+    CONFIG_SHOW_VERSION,
+    CONFIG_SHOW_CONFIG,
+    CONFIG_CHECK_ARENA
+};
 
 struct config {
     enum config_action action;
@@ -107,6 +113,7 @@ struct config {
     bool no_acpi;
     bool usb;
     bool nographic;
+    bool no_sandbox;
     const char *name; /* may be NULL */
     const char *runas;
     const char *chroot;
@@ -117,6 +124,7 @@ struct config {
     const char *log_level; /* error, warn, info, debug; NULL: default */
     const char *trace;     /* patterns; NULL: off */
     int incoming_fd;       /* -1: none */
+    int arena_fd;          /* for CONFIG_CHECK_ARENA */
     uint32_t ram_mib;      /* without video memory */
     uint32_t vcpus, max_vcpus;
     uint64_t max_ram_below_4g; /* bytes; 0: not given */

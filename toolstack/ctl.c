@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hw/core/log.h"
 #include "ioreq/loop.h"
 #include "toolstack/json_scan.h"
 #include "toolstack/stream.h"
@@ -38,6 +39,7 @@ struct ctl {
     struct ctl_info info;
     struct loop_source source; /* the listening socket */
     char path[CTL_PATH];
+    bool resting;
     dev_t dev; /* of the socket file, to know it again */
     ino_t ino;
     uint64_t clock;
@@ -319,40 +321,104 @@ static int ctl_directory(const char *directory, struct error *e)
     return 0;
 }
 
-int ctl_open(struct loop *loop, const char *directory, const struct ctl_info *info,
-             const struct vm_ops *ops, void *vm, struct ctl **out, struct error *e)
+static struct ctl *ctl_new(struct loop *loop, const char *directory, const struct ctl_info *info,
+                           const struct vm_ops *ops, void *vm, struct error *e)
 {
-    struct ctl *s = NULL;
-    struct stat st;
-    int fd = -1, ret = ctl_directory(directory, e);
+    struct ctl *s = calloc(1, sizeof *s);
 
-    if (ret < 0)
-        return ret;
-    s = calloc(1, sizeof *s);
-    if (!s)
-        return error_set(e, -ENOMEM, "no memory for the control socket");
-    *s = (struct ctl){ .loop = loop, .ops = ops, .vm = vm, .info = *info };
-    ret = -ENAMETOOLONG;
-    if ((size_t)snprintf(s->path, sizeof s->path, "%s/%u.ctl", directory, info->domid) <
-        sizeof s->path)
-        ret = fd = stream_listen(s->path, 0600, e);
-    if (ret >= 0) {
-        if (lstat(s->path, &st) == 0) {
-            s->dev = st.st_dev;
-            s->ino = st.st_ino;
-        }
-        s->source = (struct loop_source){ .fd = fd, .ready = ctl_accept, .opaque = s };
-        ret = loop_add(loop, &s->source, EPOLLIN);
+    if (!s) {
+        error_set(e, -ENOMEM, "no memory for the control socket");
+        return NULL;
     }
-    if (ret < 0) {
-        if (fd >= 0)
-            close(fd);
+    *s = (struct ctl){ .loop = loop, .ops = ops, .vm = vm, .info = *info };
+    if ((size_t)snprintf(s->path, sizeof s->path, "%s/%u.ctl", directory, info->domid) >=
+        sizeof s->path) {
+        error_set(e, -ENAMETOOLONG, "cannot make the control socket in %s: %s", directory,
+                  strerror(ENAMETOOLONG));
         free(s);
-        return error_set(e, ret, "cannot make the control socket in %s: %s", directory,
-                         strerror(-ret));
+        return NULL;
+    }
+    return s;
+}
+
+/* Takes over s and fd in every case. */
+static int ctl_listen(struct ctl *s, int fd, struct ctl **out, struct error *e)
+{
+    struct stat st;
+    int ret;
+
+    if (lstat(s->path, &st) == 0) {
+        s->dev = st.st_dev;
+        s->ino = st.st_ino;
+    }
+    s->source = (struct loop_source){ .fd = fd, .ready = ctl_accept, .opaque = s };
+    ret = loop_add(s->loop, &s->source, EPOLLIN);
+    if (ret < 0) {
+        error_set(e, ret, "cannot listen at %s: %s", s->path, strerror(-ret));
+        close(fd);
+        free(s);
+        return ret;
     }
     *out = s;
     return 0;
+}
+
+int ctl_open(struct loop *loop, const char *directory, const struct ctl_info *info,
+             const struct vm_ops *ops, void *vm, struct ctl **out, struct error *e)
+{
+    struct ctl *s;
+    int fd, ret = ctl_directory(directory, e);
+
+    if (ret < 0)
+        return ret;
+    s = ctl_new(loop, directory, info, ops, vm, e);
+    if (!s)
+        return -ENOMEM;
+    fd = stream_listen(s->path, 0600, e);
+    if (fd < 0) {
+        free(s);
+        return fd;
+    }
+    return ctl_listen(s, fd, out, e);
+}
+
+int ctl_serve(struct loop *loop, const char *directory, int fd, const struct ctl_info *info,
+              const struct vm_ops *ops, void *vm, struct ctl **out, struct error *e)
+{
+    struct ctl *s = ctl_new(loop, directory, info, ops, vm, e);
+
+    if (!s) {
+        close(fd);
+        return -ENOMEM;
+    }
+    return ctl_listen(s, fd, out, e);
+}
+
+int ctl_listener(const struct ctl *s)
+{
+    return s->source.fd;
+}
+
+static void ctl_hang_up(struct ctl *s)
+{
+    for (unsigned i = 0; i < CTL_CONNECTIONS; i++)
+        if (s->connections[i])
+            stream_kill(&s->connections[i]->stream);
+}
+
+void ctl_rest(struct ctl *s, bool on)
+{
+    int err = 0;
+
+    s->resting = on;
+    if (on) {
+        ctl_hang_up(s);
+        loop_remove(s->loop, &s->source);
+    } else if (!s->source.active) {
+        err = loop_add(s->loop, &s->source, EPOLLIN);
+    }
+    if (err < 0)
+        log_error("%s is not listened at any more: %s", s->path, strerror(-err));
 }
 
 void ctl_close(struct ctl *s)
@@ -361,13 +427,11 @@ void ctl_close(struct ctl *s)
 
     if (!s)
         return;
-    for (unsigned i = 0; i < CTL_CONNECTIONS; i++)
-        if (s->connections[i])
-            stream_kill(&s->connections[i]->stream);
+    ctl_hang_up(s);
     loop_remove(s->loop, &s->source);
     close(s->source.fd);
     /* After a soft reset a newer device model may have the name. */
-    if (lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+    if (!s->resting && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
         unlink(s->path);
     free(s);
 }

@@ -39,6 +39,16 @@ struct ctl_info {
 MUST_CHECK int ctl_open(struct loop *loop, const char *directory, const struct ctl_info *info,
                         const struct vm_ops *ops, void *vm, struct ctl **out, struct error *e);
 
+/* The descriptor of the listening socket, for whoever keeps it for a successor. */
+int ctl_listener(const struct ctl *c);
+/* ctl_open() in such a successor: `fd` is that socket and becomes ours. */
+MUST_CHECK int ctl_serve(struct loop *loop, const char *directory, int fd,
+                         const struct ctl_info *info, const struct vm_ops *ops, void *vm,
+                         struct ctl **out, struct error *e);
+/* Close all connections and accept none until (false) further notice: another process listens at
+ * the same socket. What is closed then leaves its socket file. */
+void ctl_rest(struct ctl *c, bool on);
+
 /* Serve a connected socket, which is then ours; no check who it is. */
 MUST_CHECK int ctl_connection(struct ctl *c, int fd);
 

@@ -22,12 +22,14 @@
 #include "toolstack/version.h"
 
 enum {
-    CLIENT_TIMEOUT_S = 30,
+    CLIENT_TIMEOUT_S = 60, /* an upgrade has several steps of up to 10 s */
     CLIENT_LINE = 4 << 20, /* longest answer */
+    CLIENT_PATH = 1024,    /* of a program */
 };
 
 struct client {
     const char *directory;
+    const char *whose; /* socket: the device model's "ctl", or the "supervisor"'s */
     FILE *out;
     struct error error;
     int fd;    /* connected socket, or -1 */
@@ -47,6 +49,9 @@ static const char usage[] =
     "  screenshot FILE.png       what the guest's screen shows now; - is standard output\n"
     "  version                   of hvmdm-ctl and of the running hvmdm\n"
     "  quit                      end the device model (the guest will not survive it)\n"
+    "  supervisor [--json]       the processes that serve the domain, and how often they died\n"
+    "  upgrade [PATH]            let the device model be replaced by the program PATH, or by what\n"
+    "                            lies now where the running one came from; the guest goes on\n"
     "\n"
     "  -d, --directory DIR       where the control sockets are (" CTL_DIRECTORY ")\n"
     "  -h, --help                this text\n"
@@ -70,8 +75,8 @@ static int client_connect(struct client *c, const char *domid)
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     int ret;
 
-    if ((size_t)snprintf(a.sun_path, sizeof a.sun_path, "%s/%s.ctl", c->directory, domid) >=
-        sizeof a.sun_path)
+    if ((size_t)snprintf(a.sun_path, sizeof a.sun_path, "%s/%s.%s", c->directory, domid,
+                         c->whose) >= sizeof a.sun_path)
         return error_set(&c->error, -ENAMETOOLONG, "%s is too long a path", c->directory);
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
@@ -154,16 +159,20 @@ static int client_ask(struct client *c, const char *command, const char *argumen
 {
     json_t *answer = NULL, *request = json_pack("{s:s}", "command", command), *value;
     char *text;
+    size_t len;
     ssize_t n;
     int ret;
 
     if (argument)
-        json_object_set_new(request, "device", json_string(argument));
+        json_object_set_new(request, strcmp(command, "upgrade") ? "device" : "path",
+                            json_string(argument));
     text = json_dumps(request, JSON_COMPACT);
     json_decref(request);
     if (!text)
         return error_set(&c->error, -EINVAL, "\"%s\" is no UTF-8 text", argument ? argument : "");
-    n = send(c->fd, text, strlen(text), MSG_NOSIGNAL);
+    len = strlen(text);
+    text[len] = '\n'; /* instead of the NUL */
+    n = send(c->fd, text, len + 1, MSG_NOSIGNAL);
     ret = n < 0 ? client_error(c, n) : client_receive(c, &answer);
     free(text);
     if (ret < 0)
@@ -197,12 +206,13 @@ static int each_domain(struct client *c,
     if (!dir)
         return error_set(&c->error, -errno, "cannot read %s: %s", c->directory, strerror(errno));
     while (ret == 0 && (d = readdir(dir))) {
-        struct client one = { .directory = c->directory, .fd = -1 };
+        struct client one = { .directory = c->directory, .whose = c->whose, .fd = -1 };
         size_t digits = strspn(d->d_name, "0123456789");
         json_t *status = NULL;
         char domid[16];
 
-        if (!digits || digits >= sizeof domid || strcmp(d->d_name + digits, ".ctl"))
+        if (!digits || digits >= sizeof domid || d->d_name[digits] != '.' ||
+            strcmp(d->d_name + digits + 1, c->whose))
             continue;
         memcpy(domid, d->d_name, digits);
         domid[digits] = '\0';
@@ -367,6 +377,56 @@ static void show_dump(struct client *c, const json_t *j)
     }
 }
 
+static void show_worker(struct client *c, const json_t *j)
+{
+    json_int_t pid = json_integer_value(json_object_get(j, "pid")),
+               deaths = json_integer_value(json_object_get(j, "deaths"));
+    const char *doing = json_string_value(json_object_get(j, "doing")),
+               *said = json_string_value(json_object_get(j, "said"));
+
+    fprintf(c->out, "  %-6s ", member(j, "role"));
+    if (pid)
+        fprintf(c->out, "pid %" JSON_INTEGER_FORMAT, pid);
+    else
+        fputs("does not run", c->out);
+    fprintf(c->out, ", generation %" JSON_INTEGER_FORMAT "%s%s, %" JSON_INTEGER_FORMAT " events",
+            json_integer_value(json_object_get(j, "generation")),
+            pid && !json_is_true(json_object_get(j, "ready")) ? ", not ready yet" : "",
+            json_is_true(json_object_get(j, "given-up")) ? ", given up" : "",
+            json_integer_value(json_object_get(j, "events")));
+    if (deaths)
+        fprintf(c->out, ", %" JSON_INTEGER_FORMAT " deaths (the last: %" JSON_INTEGER_FORMAT ")",
+                deaths, json_integer_value(json_object_get(j, "last-death")));
+    if (doing && *doing)
+        fprintf(c->out, ", doing: %s", doing);
+    if (said && *said)
+        fprintf(c->out, ", said: %s", said);
+    fputc('\n', c->out);
+}
+
+static void show_supervisor(struct client *c, const json_t *j)
+{
+    const json_t *list = json_object_get(j, "workers"), *one;
+    size_t i;
+
+    fprintf(c->out,
+            "domain %" JSON_INTEGER_FORMAT " (%s): supervisor %s, pid %" JSON_INTEGER_FORMAT
+            "%s\n  runs   %s\n",
+            json_integer_value(json_object_get(j, "domid")), member(j, "name"),
+            member(j, "version"), json_integer_value(json_object_get(j, "pid")),
+            json_is_true(json_object_get(j, "upgrading")) ? ", upgrading" : "", member(j, "model"));
+    json_array_foreach(list, i, one) show_worker(c, one);
+}
+
+static void show_upgrade(struct client *c, const json_t *j)
+{
+    fprintf(c->out,
+            "the domain is served by %s now (pid %" JSON_INTEGER_FORMAT
+            ", generation %" JSON_INTEGER_FORMAT ")\nsupervisor: %s\n",
+            member(j, "model"), json_integer_value(json_object_get(j, "pid")),
+            json_integer_value(json_object_get(j, "generation")), member(j, "supervisor"));
+}
+
 /* ---- screenshot ----------------------------------------------------------------------------- */
 
 static int receive_pixels(struct client *c, struct surface *s)
@@ -438,7 +498,7 @@ static int client_screenshot(struct client *c, const char *file)
 static int client_show(struct client *c, const char *command, const char *argument, bool as_json)
 {
     json_t *j = NULL;
-    int ret = client_ask(c, command, argument, &j);
+    int ret = client_ask(c, strcmp(command, "supervisor") ? command : "status", argument, &j);
 
     if (ret < 0)
         return ret;
@@ -452,36 +512,70 @@ static int client_show(struct client *c, const char *command, const char *argume
         show_dump(c, j);
     else if (!strcmp(command, "version"))
         fprintf(c->out, "hvmdm-ctl %s, hvmdm %s\n", HVMDM_VERSION, member(j, "version"));
+    else if (!strcmp(command, "supervisor"))
+        show_supervisor(c, j);
+    else if (!strcmp(command, "upgrade"))
+        show_upgrade(c, j);
     json_decref(j);
     return 0;
 }
 
+/* A path as the supervisor, which is elsewhere, understands it. */
+static int absolute(struct client *c, const char *path, char *to, size_t size)
+{
+    char here[CLIENT_PATH] = "";
+
+    if (path[0] != '/' && !getcwd(here, sizeof here))
+        return error_set(&c->error, -errno, "cannot tell where %s is: %s", path, strerror(errno));
+    if ((size_t)snprintf(to, size, "%s%s%s", here, here[0] ? "/" : "", path) >= size)
+        return error_set(&c->error, -ENAMETOOLONG, "%s is too long a path", path);
+    return 0;
+}
+
+static const struct command {
+    const char *name;
+    bool argument;     /* it takes one */
+    const char *whose; /* socket */
+} known[] = {
+    { "status", false, "ctl" },        { "counters", false, "ctl" },
+    { "dump", true, "ctl" },           { "version", false, "ctl" },
+    { "quit", false, "ctl" },          { "screenshot", true, "ctl" },
+    { "upgrade", true, "supervisor" }, { "supervisor", false, "supervisor" },
+};
+
 static int client_command(struct client *c, const char *who, const char *command,
                           const char *argument, bool as_json)
 {
-    static const char *const known[] = { "status",  "counters", "dump",
-                                         "version", "quit",     "screenshot" };
-    bool takes_argument = !strcmp(command, "dump") || !strcmp(command, "screenshot"), found = false;
+    const struct command *k = NULL;
+    char path[CLIENT_PATH];
     int ret;
 
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        found |= !strcmp(command, known[i]);
-    if (!found)
+        if (!strcmp(command, known[i].name))
+            k = &known[i];
+    if (!k)
         return error_set(&c->error, -EINVAL,
                          "do not know the command \"%s\" (see hvmdm-ctl --help)", command);
-    if (argument && !takes_argument)
+    if (argument && !k->argument)
         return error_set(&c->error, -EINVAL, "%s takes no argument", command);
+    c->whose = k->whose;
     ret = client_find(c, who);
     if (ret < 0)
         return ret;
     if (!strcmp(command, "screenshot"))
         return client_screenshot(c, argument);
+    if (argument && !strcmp(command, "upgrade")) {
+        ret = absolute(c, argument, path, sizeof path);
+        if (ret < 0)
+            return ret;
+        argument = path;
+    }
     return client_show(c, command, argument, as_json);
 }
 
 int ctl_client(int argc, char *const argv[], FILE *out, FILE *err)
 {
-    struct client c = { .directory = CTL_DIRECTORY, .out = out, .fd = -1 };
+    struct client c = { .directory = CTL_DIRECTORY, .whose = "ctl", .out = out, .fd = -1 };
     const char *words[3] = { NULL, NULL, NULL };
     unsigned n = 0;
     bool as_json = false;

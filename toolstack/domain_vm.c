@@ -23,7 +23,7 @@ static int cont(void *vm, struct error *e)
     (void)e;
     machine_set_running(d->m, true);
     if (d->status != VM_SHUTDOWN && d->status != VM_SUSPENDED)
-        d->status = VM_RUNNING;
+        domain_set_status(d, VM_RUNNING);
     return 0;
 }
 
@@ -37,7 +37,7 @@ static int stop(void *vm, struct error *e)
     machine_drain(d->m);
     machine_set_running(d->m, false);
     if (d->status == VM_RUNNING)
-        d->status = VM_PAUSED;
+        domain_set_status(d, VM_PAUSED);
     return 0;
 }
 
@@ -171,10 +171,30 @@ static int eject(void *vm, const char *id, bool force, struct error *e)
         err = ide_tray(ide(d), place, &tray, e);
     if (err == 0)
         err = ide_eject(ide(d), place, force || !tray.medium, e);
-    if (err == 0) {
+    if (err == 0 && d->pc.disk[place]) {
         block_close(d->pc.disk[place]);
         d->pc.disk[place] = NULL;
+        err = domain_hold_disk(d, place, NULL, e);
     }
+    return err;
+}
+
+/* A successor finds the medium that the supervisor holds in the tray, and tells the guest of it if
+ * the guest knew of none: so the tray must be empty, and known to be, before that changes. */
+static int insert(struct domain *d, unsigned place, struct block *b, struct error *e)
+{
+    struct error dropped = { "" };
+    int err;
+
+    d->pc.disk[place] = b;
+    err = domain_hold_disk(d, place, b, e);
+    if (err == 0)
+        err = ide_insert(ide(d), place, b, e);
+    if (err == 0)
+        return 0;
+    d->pc.disk[place] = NULL;
+    if (domain_hold_disk(d, place, NULL, &dropped) < 0)
+        log_warn("%s", dropped.text);
     return err;
 }
 
@@ -186,9 +206,11 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
                          struct error *e)
 {
     struct domain *d = vm;
-    struct block_options o = {
-        .path = path, .fd = fd, .format = format ? format : "raw", .read_only = true
-    };
+    struct block_options o = { .path = path,
+                               .fd = fd,
+                               .format = format ? format : "raw",
+                               .read_only = true,
+                               .no_ring = d->s != NULL };
     struct block *b = NULL;
     unsigned place;
     int err = find_drive(d, id, &place, e);
@@ -202,13 +224,10 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
     if (err == 0)
         err = eject(d, id, false, e);
     if (err == 0)
-        err = ide_insert(ide(d), place, b, e);
-    if (err < 0) {
+        err = insert(d, place, b, e);
+    if (err < 0)
         block_close(b);
-        return err;
-    }
-    d->pc.disk[place] = b;
-    return 0;
+    return err;
 }
 
 static unsigned max_vcpus(void *vm)
@@ -292,8 +311,12 @@ static int dump(void *vm, const char *name, struct vm_dump *out, struct error *e
 
 static int dirty_log(void *vm, bool enable, struct error *e)
 {
+    struct domain *d = vm;
+
     (void)e;
-    hv_xen_set_log_dirty(((struct domain *)vm)->hv, enable);
+    hv_xen_set_log_dirty(d->hv, enable);
+    if (d->record)
+        d->record->log_dirty = enable;
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hw/core/log.h"
 #include "ioreq/loop.h"
 #include "toolstack/json_scan.h"
 #include "toolstack/stream.h"
@@ -300,13 +301,35 @@ struct qmp *qmp_new(struct loop *loop, const struct vm_ops *ops, void *vm)
     return q;
 }
 
+static void qmp_hang_up(struct qmp *q)
+{
+    for (unsigned i = 0; i < QMP_CONNECTIONS; i++)
+        if (q->connections[i])
+            stream_kill(&q->connections[i]->stream);
+}
+
+void qmp_rest(struct qmp *q, bool on)
+{
+    if (on)
+        qmp_hang_up(q);
+    for (unsigned i = 0; i < q->nlisteners; i++) {
+        struct loop_source *s = &q->listeners[i].source;
+        int err = 0;
+
+        if (on)
+            loop_remove(q->loop, s);
+        else if (!s->active)
+            err = loop_add(q->loop, s, EPOLLIN);
+        if (err < 0)
+            log_error("QMP does not listen any more: %s", strerror(-err));
+    }
+}
+
 void qmp_free(struct qmp *q)
 {
     if (!q)
         return;
-    for (unsigned i = 0; i < QMP_CONNECTIONS; i++)
-        if (q->connections[i])
-            stream_kill(&q->connections[i]->stream);
+    qmp_hang_up(q);
     for (unsigned i = 0; i < q->nlisteners; i++) {
         loop_remove(q->loop, &q->listeners[i].source);
         close(q->listeners[i].source.fd);

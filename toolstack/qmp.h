@@ -26,6 +26,10 @@ MUST_CHECK int qmp_listen_fd(struct qmp *q, int fd, struct error *e);
 /* Serve a connected socket, which is then ours: the greeting is sent at once. */
 MUST_CHECK int qmp_connection(struct qmp *q, int fd);
 
+/* Close all connections and accept none until (false) further notice: another process has the same
+ * listening sockets. */
+void qmp_rest(struct qmp *q, bool on);
+
 /* Close everything. Socket files stay: the toolstack removes them. */
 void qmp_free(struct qmp *q);
 

@@ -83,6 +83,7 @@ struct supervised_vitals {
     char doing[64];  /* for the log line of a death; empty: idle */
     char last_words[2048]; /* written by the crash handler: text with NUL */
 };
+static_assert(sizeof(struct supervised_vitals) <= SUPERVISED_VITALS_BYTES, "one page");
 
 struct loop;
 struct supervised;

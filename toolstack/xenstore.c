@@ -2,8 +2,7 @@
 /*
  * xenstore - a client of xenstored, without threads.
  *
- * Protocol: xenstore.txt and xs_wire.h of Xen 4.17: a 16-byte header (type, request, transaction,
- * length; host byte order), then at most 4096 bytes.
+ * Protocol: xenstore_wire.h.
  * Memory is constant: a guest that writes watched nodes without end fills a small queue, and then
  * the watch just fires for its whole tree.
  * Absent: transactions (the toolstack makes and removes device nodes in one; each of our own steps
@@ -17,28 +16,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "hw/core/log.h"
 #include "ioreq/loop.h"
-
-enum xs_type {
-    XS_DIRECTORY = 1,
-    XS_READ = 2,
-    XS_WATCH = 4,
-    XS_UNWATCH = 5,
-    XS_WRITE = 11,
-    XS_RM = 13,
-    XS_WATCH_EVENT = 15,
-    XS_ERROR = 16,
-};
-
-struct xs_header {
-    uint32_t type, request, transaction, length;
-};
-static_assert(sizeof(struct xs_header) == 16, "as on the wire");
+#include "toolstack/xenstore_wire.h"
 
 enum {
     XS_TIMEOUT_MS = 5000,
@@ -60,10 +42,9 @@ struct xenstore {
     uint32_t request; /* number of the last request */
     unsigned head, queued;
     struct xs_event queue[XS_QUEUE];
-    struct xs_header header; /* of the message being received */
-    uint32_t got;            /* bytes of header and body received */
-    char body[XENSTORE_VALUE + 1];
+    struct xs_message in; /* being received, or the last answer */
 };
+static_assert(XENSTORE_VALUE == (int)XS_BODY, "a value may fill a message");
 
 static void xs_lost(struct xenstore *x, const char *why)
 {
@@ -78,33 +59,15 @@ static void xs_lost(struct xenstore *x, const char *why)
 /* ---- receiving ------------------------------------------------------------------------------ */
 
 /* Reads what is there. 1: a message is complete; 0: not yet; -errno: connection lost. */
-static int xs_receive(struct xenstore *x)
+static int xs_take(struct xenstore *x)
 {
-    const uint32_t head = sizeof x->header;
+    int ret = x->source.fd < 0 ? -ENOTCONN : xs_receive(x->source.fd, &x->in);
 
-    while (x->source.fd >= 0) {
-        uint32_t want = x->got < head ? head : head + x->header.length;
-        char *to = x->got < head ? (char *)&x->header + x->got : x->body + (x->got - head);
-        ssize_t n;
-
-        if (x->got >= head && x->got == want) {
-            x->body[x->header.length] = '\0';
-            x->got = 0;
-            return 1;
-        }
-        n = read(x->source.fd, to, want - x->got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return 0;
-        if (n <= 0) {
-            xs_lost(x, n ? strerror(errno) : "closed by xenstored");
-            break;
-        }
-        x->got += (uint32_t)n;
-        if (x->got == head && x->header.length > XENSTORE_VALUE)
-            xs_lost(x, "a message is too long");
-    }
+    if (ret >= 0)
+        return ret;
+    xs_lost(x, ret == -ECONNRESET ? "closed by xenstored"
+               : ret == -EMSGSIZE ? "a message is too long"
+                                  : strerror(-ret));
     return -ENOTCONN;
 }
 
@@ -120,12 +83,12 @@ static struct xenstore_watch *xs_find(struct xenstore *x, uint32_t token)
 /* The body of a watch event is path NUL token NUL. */
 static void xs_queue(struct xenstore *x)
 {
-    const char *path = x->body, *token;
+    const char *path = x->in.body, *token;
     size_t len = strlen(path);
     struct xenstore_watch *w;
     struct xs_event *e;
 
-    if (len + 1 >= x->header.length)
+    if (len + 1 >= x->in.header.length)
         return;
     token = path + len + 1;
     w = xs_find(x, (uint32_t)strtoul(token, NULL, 10));
@@ -141,6 +104,8 @@ static void xs_queue(struct xenstore *x)
         w->overflow = true;
         return;
     }
+    if (!x->queued)
+        x->head = 0; /* the far end of the queue is memory that is rarely touched */
     e = &x->queue[(x->head + x->queued++) % XS_QUEUE];
     e->token = w->token;
     memcpy(e->path, path, len + 1);
@@ -177,8 +142,8 @@ static void xs_ready(void *opaque, uint32_t events)
     struct xenstore *x = opaque;
 
     (void)events;
-    for (unsigned i = 0; i < XS_QUEUE && xs_receive(x) == 1; i++)
-        if (x->header.type == XS_WATCH_EVENT)
+    for (unsigned i = 0; i < XS_QUEUE && xs_take(x) == 1; i++)
+        if (x->in.header.type == XS_WATCH_EVENT)
             xs_queue(x);
 }
 
@@ -198,30 +163,21 @@ static int xs_wait(struct xenstore *x, short events)
     return -ENOTCONN;
 }
 
-static int xs_send(struct xenstore *x, const char *bytes, size_t n)
+static int xs_put(struct xenstore *x, struct xs_message *m)
 {
-    while (n) {
-        ssize_t k = send(x->source.fd, bytes, n, MSG_NOSIGNAL);
+    for (;;) {
+        int ret = xs_send(x->source.fd, m);
 
-        if (k < 0 && errno == ENOTSOCK)
-            k = write(x->source.fd, bytes, n); /* /dev/xen/xenbus */
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-            xs_lost(x, strerror(errno));
+        if (ret == 1)
+            return 0;
+        if (ret < 0) {
+            xs_lost(x, strerror(-ret));
             return -ENOTCONN;
         }
-        if (k < 0) {
-            int ret = xs_wait(x, POLLOUT);
-
-            if (ret < 0)
-                return ret;
-            continue;
-        }
-        bytes += k;
-        n -= (size_t)k;
+        ret = xs_wait(x, POLLOUT);
+        if (ret < 0)
+            return ret;
     }
-    return 0;
 }
 
 static int xs_error(const char *name)
@@ -241,41 +197,42 @@ static int xs_error(const char *name)
     return -EIO;
 }
 
-/* Sends path NUL value (`nvalue` bytes, may be 0) and waits. The answer is in x->body then. */
+/* Sends path NUL value (`nvalue` bytes, may be 0) and waits. The answer is in x->in then. */
 static int xs_call(struct xenstore *x, enum xs_type type, const char *path, const char *value,
                    size_t nvalue)
 {
-    struct xs_header h = { .type = type, .request = ++x->request };
-    char message[sizeof h + XENSTORE_VALUE];
+    struct xs_message m; /* filled as far as it is sent */
     size_t npath = strlen(path) + 1;
     int ret;
 
     if (x->source.fd < 0)
         return -ENOTCONN;
-    if (npath + nvalue > XENSTORE_VALUE)
+    if (npath + nvalue > XS_BODY)
         return -E2BIG;
-    h.length = (uint32_t)(npath + nvalue);
-    memcpy(message, &h, sizeof h);
-    memcpy(message + sizeof h, path, npath);
+    m.done = 0;
+    m.header = (struct xs_header){ .type = type,
+                                   .request = ++x->request,
+                                   .length = (uint32_t)(npath + nvalue) };
+    memcpy(m.body, path, npath);
     if (nvalue)
-        memcpy(message + sizeof h + npath, value, nvalue);
-    ret = xs_send(x, message, sizeof h + h.length);
+        memcpy(m.body + npath, value, nvalue);
+    ret = xs_put(x, &m);
     while (ret == 0) {
-        ret = xs_receive(x);
+        ret = xs_take(x);
         if (ret == 0) {
             ret = xs_wait(x, POLLIN);
-        } else if (ret == 1 && x->header.type == XS_WATCH_EVENT) {
+        } else if (ret == 1 && x->in.header.type == XS_WATCH_EVENT) {
             xs_queue(x);
             ret = 0;
-        } else if (ret == 1 && x->header.request != h.request) {
+        } else if (ret == 1 && x->in.header.request != m.header.request) {
             ret = 0; /* nothing we know of */
         }
     }
     if (ret < 0)
         return ret;
-    if (x->header.type == XS_ERROR)
-        return xs_error(x->body);
-    return x->header.type == type ? 0 : -EPROTO;
+    if (x->in.header.type == XS_ERROR)
+        return xs_error(x->in.body);
+    return x->in.header.type == type ? 0 : -EPROTO;
 }
 
 int xenstore_read(struct xenstore *x, const char *path, char *buf, size_t size)
@@ -286,12 +243,12 @@ int xenstore_read(struct xenstore *x, const char *path, char *buf, size_t size)
     buf[0] = '\0';
     if (ret < 0)
         return ret;
-    n = x->header.length;
+    n = x->in.header.length;
     if (n >= size)
         return -E2BIG;
-    if (memchr(x->body, 0, n))
+    if (memchr(x->in.body, 0, n))
         return -EINVAL;
-    memcpy(buf, x->body, n);
+    memcpy(buf, x->in.body, n);
     buf[n] = '\0';
     return (int)n;
 }
@@ -340,12 +297,12 @@ int xenstore_list(struct xenstore *x, const char *path, char *buf, size_t size)
 
     if (ret < 0)
         return ret;
-    n = x->header.length;
-    if (n && x->body[n - 1])
+    n = x->in.header.length;
+    if (n && x->in.body[n - 1])
         return -EPROTO;
     if (n > size)
         return -E2BIG;
-    memcpy(buf, x->body, n);
+    memcpy(buf, x->in.body, n);
     return (int)n;
 }
 
@@ -392,52 +349,16 @@ int xenstore_say_running(struct xenstore *x, unsigned domid, struct error *e)
 
 /* ---- connection ----------------------------------------------------------------------------- */
 
-static int xs_connect(const char *path)
+int xenstore_open_fd(struct loop *loop, int fd, struct xenstore **out, struct error *e)
 {
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-    int fd, ret;
+    struct xenstore *x = calloc(1, sizeof *x);
+    int ret = x ? 0 : -ENOMEM;
 
-    if (!strncmp(path, "/dev/", 5)) {
-        fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-        return fd < 0 ? -errno : fd;
-    }
-    if (strlen(path) >= sizeof a.sun_path)
-        return -ENAMETOOLONG;
-    memcpy(a.sun_path, path, strlen(path) + 1);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
-        ret = -errno;
-        close(fd);
-        return ret;
-    }
-    return fd;
-}
-
-int xenstore_open(struct loop *loop, const char *socket, struct xenstore **out, struct error *e)
-{
-    const char *const usual[] = { "/run/xenstored/socket", "/var/run/xenstored/socket",
-                                  "/dev/xen/xenbus", NULL };
-    struct xenstore *x;
-    int fd = -ENOENT, ret;
-
-    if (!socket)
-        socket = getenv("XENSTORED_PATH");
-    if (socket)
-        fd = xs_connect(socket);
-    for (unsigned i = 0; !socket && fd < 0 && usual[i]; i++)
-        fd = xs_connect(usual[i]);
-    if (fd < 0)
-        return error_set(e, fd, "cannot reach xenstore (%s): %s; is this a running Xen dom0?",
-                         socket ? socket : usual[0], strerror(-fd));
-    x = calloc(1, sizeof *x);
-    ret = x ? 0 : -ENOMEM;
     if (x) {
         x->loop = loop;
         x->source = (struct loop_source){ .fd = fd, .ready = xs_ready, .opaque = x };
         x->deliver = (struct loop_work){ .run = xs_deliver, .opaque = x };
-        ret = loop_add(loop, &x->source, EPOLLIN);
+        ret = fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : loop_add(loop, &x->source, EPOLLIN);
     }
     if (ret < 0) {
         close(fd);
@@ -446,6 +367,13 @@ int xenstore_open(struct loop *loop, const char *socket, struct xenstore **out, 
     }
     *out = x;
     return 0;
+}
+
+int xenstore_open(struct loop *loop, const char *socket, struct xenstore **out, struct error *e)
+{
+    int fd = xs_connect(socket, e);
+
+    return fd < 0 ? fd : xenstore_open_fd(loop, fd, out, e);
 }
 
 void xenstore_close(struct xenstore *x)

@@ -43,6 +43,9 @@ struct xenstore_watch {
  * 0 or -errno with a sentence. */
 MUST_CHECK int xenstore_open(struct loop *loop, const char *socket, struct xenstore **out,
                              struct error *e);
+/* The same on a connection that is there already: the supervisor's broker. `fd` is taken, also when
+ * this fails. */
+MUST_CHECK int xenstore_open_fd(struct loop *loop, int fd, struct xenstore **out, struct error *e);
 void xenstore_close(struct xenstore *x); /* NULL is nothing; watches end */
 
 /* Value as text. Returns its length, -ENOENT, -E2BIG (does not fit with its NUL), -EINVAL (contains

@@ -75,7 +75,8 @@ enum {
     A(S, uint8_t, rx, FIFO, ANY, 1)                                                                \
     F(S, uint8_t, tx_at, FIFO - 1, 1)                                                              \
     F(S, uint8_t, tx_n, FIFO, 1)                                                                   \
-    A(S, uint8_t, tx, FIFO, ANY, 1)
+    A(S, uint8_t, tx, FIFO, ANY, 1)                                                                \
+    F(S, uint64_t, filed, ANY, 1) /* bytes of output in the host's file: see chardev_user */
 STATE_DEFINE(uart16550, UART16550_STATE);
 
 struct uart16550 {
@@ -83,6 +84,7 @@ struct uart16550 {
     struct chardev_user user;
     bool host_full; /* the host took less than offered; user.writable tells when to go on */
     bool starved;   /* room() said 0: the host waits for a kick */
+    uint64_t filed; /* as in the state, for the time that a reset has zeroed it */
 };
 
 static bool fifos(const struct uart16550_state *s)
@@ -168,6 +170,17 @@ static void timeout_expired(struct device *d)
 
 /* --- transmitter --- */
 
+/* How many of n bytes the host takes. Nobody there takes all. */
+static size_t offer(struct device *d, const uint8_t *bytes, size_t n)
+{
+    struct uart16550 *u = (struct uart16550 *)d;
+    struct uart16550_state *s = d->state;
+    size_t done = d->host.chr ? chardev_write(d->host.chr, bytes, n) : n;
+
+    u->filed = s->filed;
+    return done < n ? done : n;
+}
+
 /* Push out what is waiting, as far as the host takes it. */
 static void tx_run(struct device *d)
 {
@@ -176,9 +189,8 @@ static void tx_run(struct device *d)
 
     while (s->tx_n) {
         unsigned at = s->tx_at % FIFO, n = s->tx_n < FIFO - at ? s->tx_n : FIFO - at;
-        size_t done = d->host.chr ? chardev_write(d->host.chr, s->tx + at, n) : n;
+        size_t done = offer(d, s->tx + at, n);
 
-        done = done < n ? done : n;
         s->tx_at = (uint8_t)((at + done) % FIFO);
         s->tx_n = (uint8_t)(s->tx_n - done);
         if (done < n) {
@@ -214,13 +226,12 @@ static uint32_t uart16550_write_string(struct device *d, uint32_t offset, unsign
 {
     struct uart16550 *u = (struct uart16550 *)d;
     struct uart16550_state *s = d->state;
-    uint32_t done = count;
+    uint32_t done;
 
     if (offset != RBR_THR_DLL || width != 1 || HAS(s, LCR, DLAB) || HAS(s, MCR, LOOP) || s->tx_n ||
         u->host_full)
         return 0;
-    if (d->host.chr)
-        done = (uint32_t)chardev_write(d->host.chr, buf, count);
+    done = (uint32_t)offer(d, buf, count);
     if (done < count)
         u->host_full = true;
     s->thre = 1;
@@ -485,7 +496,7 @@ static int uart16550_realize(struct device *d, struct error *e)
 
     (void)e;
     timer_register(d, &s->deadline, timeout_expired);
-    u->user = (struct chardev_user){ host_room, host_receive, host_writable, u };
+    u->user = (struct chardev_user){ host_room, host_receive, host_writable, u, &s->filed };
     if (d->host.chr)
         chardev_attach(d->host.chr, &u->user);
     return 0;
@@ -501,14 +512,18 @@ static void uart16550_reset(struct device *d)
 {
     struct uart16550_state *s = d->state;
 
+    s->filed = ((struct uart16550 *)d)->filed; /* a reset does not rewind the file */
     s->MSR = lines(s);
     s->divisor = 12; /* 9600 baud; the chip leaves it undefined */
 }
 
 static int uart16550_loaded(struct device *d, struct error *e)
 {
+    struct uart16550 *u = (struct uart16550 *)d;
     const struct uart16550_state *s = d->state;
 
+    u->filed = s->filed;
+    u->host_full = u->starved = false; /* whoever loads has attached the stream anew */
     if (s->rx_n > depth(s) || s->tx_n > depth(s))
         return error_set(e, -EINVAL, "%s: %u and %u bytes wait in FIFOs of %u", d->id, s->rx_n,
                          s->tx_n, depth(s));

@@ -20,9 +20,17 @@ enum {
     RC_RCPU = 1u << 2
 }; /* rising edge resets */
 
+/* Only to try upgrades: what a later version might add (configure --test-layout). */
+#if defined(HVMDM_TEST_LAYOUT) && HVMDM_TEST_LAYOUT >= 2
+#define PCICONF_TEST(F, S) F(S, uint32_t, test_layout, ANY, 2)
+#else
+#define PCICONF_TEST(F, S)
+#endif
+
 #define PCICONF_STATE(F, A, S)                                                                     \
     F(S, uint32_t, CONFADD, CONFADD_MASK, 1)                                                       \
-    F(S, uint8_t, RC, RC_SRST | RC_RCPU, 1)
+    F(S, uint8_t, RC, RC_SRST | RC_RCPU, 1)                                                        \
+    PCICONF_TEST(F, S)
 STATE_DEFINE(pciconf, PCICONF_STATE);
 
 /* The function and register that CONFADD names; false if the cycle goes nowhere. */

@@ -34,11 +34,13 @@ enum {
 };
 enum { PIRQRC_DISABLE = 0x80 }; /* bit 7: not routed; bits 3-0: the ISA interrupt */
 
-#define LINKS 4u
+#define LINKS   4u
+#define UNKNOWN 0xff /* no interrupt: the next update() tells */
 
 struct piix3 {
     struct device dev;
-    uint8_t routed[LINKS]; /* as the machine was told last; 0: not routed, as at its start */
+    uint8_t routed[LINKS]; /* as the machine was told last; 0: not routed, as at its start; or
+                              UNKNOWN */
 };
 
 /* A route is an output: derived from PIRQRC, told when it differs. */
@@ -55,6 +57,16 @@ static void piix3_update(struct device *d)
         p->routed[i] = irq;
         machine_link_route(d, i, irq);
     }
+}
+
+/* Whatever the machine was told before. */
+static int piix3_loaded(struct device *d, struct error *e)
+{
+    struct piix3 *p = (struct piix3 *)d;
+
+    (void)e;
+    memset(p->routed, UNKNOWN, sizeof p->routed);
+    return 0;
 }
 
 #define PIRQ(n)                                                                                    \
@@ -104,4 +116,5 @@ const struct device_ops piix3_ops = {
     .size = sizeof(struct piix3),
     .pci = &piix3_pci,
     .update = piix3_update,
+    .loaded = piix3_loaded,
 };

@@ -103,10 +103,17 @@ static struct arena_record *find_all(struct arena *a, const char *name, uint32_t
             memcmp(arena_at(a, r->fields), d->fields, table) != 0)
             first = NULL;
     }
+    a->found += first ? count : 0;
+    a->stale |= !first;
     if (!first)
         error_set(e, -ESTALE, "the state arena has no record %s %" PRIu32 " of this layout", name,
                   instance);
     return first;
+}
+
+bool arena_complete(const struct arena *a)
+{
+    return !a->adopted || a->found == a->h->nrecords;
 }
 
 struct arena_record *arena_add(struct arena *a, const char *name, uint32_t instance, uint32_t count,
@@ -154,6 +161,7 @@ void *arena_add_bulk(struct arena *a, struct arena_record *r, uint32_t size, str
     if (a->adopted) {
         if (r->bulk_size == size)
             return arena_at(a, r->bulk);
+        a->stale = true;
         error_set(e, -ESTALE, "the state arena has no payload of %" PRIu32 " bytes for %s", size,
                   r->name);
         return NULL;

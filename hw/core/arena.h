@@ -53,6 +53,8 @@ struct arena {
     struct arena_header *h; /* shared mapping */
     int fd;                 /* memfd that backs it */
     bool adopted;           /* records are there already: arena_add() finds them */
+    bool stale;             /* one of them was missing or laid out differently */
+    uint32_t found;         /* how many of them were asked for */
 };
 
 /* A fresh arena of `size` bytes (page multiple) in a new memfd. */
@@ -63,6 +65,9 @@ MUST_CHECK int arena_create(struct arena *a, size_t size, struct error *e);
  * been done, the values are for state_check(). */
 MUST_CHECK int arena_adopt(struct arena *a, int fd, struct error *e);
 void arena_destroy(struct arena *a); /* unmaps and closes */
+/* True unless an adopted arena holds records that nobody asked for: devices that this program, or
+ * this board, does not have. */
+bool arena_complete(const struct arena *a);
 
 /* Allocate `count` records of one name, with instances from `instance` on and their states side by
  * side (an array). Name and instances must be unused. NULL with a sentence when full (or, in an

@@ -72,9 +72,12 @@ struct machine {
     bool deadline_stale;
     void (*on_request)(void *opaque, enum machine_request what);
     void *on_request_opaque;
+    void (*on_unplug)(void *opaque);
+    void *on_unplug_opaque;
     struct machine_stats stats;
     uint16_t ndevices;
     bool dropped;       /* after adoption: the request that was running is not to be run again */
+    bool unplugged;     /* by the running event: on_unplug() is due when it has committed */
     uint64_t unwatched; /* where `progress` points when nobody watches */
 };
 

@@ -70,10 +70,15 @@ void event_close(struct machine *m)
     if (--m->depth > 0)
         return;
     arena_commit(m->arena);
+    m->j->move_nr = 0;
     m->j->events++;
     ++*m->progress;
     if (m->npending)
         put_lines(m);
+    if (m->unplugged && m->on_unplug) {
+        m->unplugged = false;
+        m->on_unplug(m->on_unplug_opaque);
+    }
 }
 
 void event_end(struct device *d)

@@ -24,6 +24,7 @@
 #define JOURNAL_VCPUS 128
 #define JOURNAL_LOG   64 /* requests kept for the crash record */
 #define JOURNAL_NONE  0xffff
+#define JOURNAL_PAGES 0x10000 /* 256 MiB: the largest video memory */
 
 enum event_kind {
     EVENT_NONE,
@@ -42,6 +43,10 @@ enum event_kind {
     F(S, uint16_t, ring_next, ANY, 1)     /* index behind the last buffered entry executed */      \
     A(S, uint8_t, done, JOURNAL_VCPUS, 1, 1)                                                       \
     A(S, uint64_t, answer, JOURNAL_VCPUS, ANY, 1)                                                  \
+    /* guest pages that the running event moves; move_nr 0: none */                                \
+    F(S, uint64_t, move_from, ANY, 1)                                                              \
+    F(S, uint64_t, move_to, ANY, 1)                                                                \
+    F(S, uint64_t, move_nr, JOURNAL_PAGES, 1)                                                      \
     /* the event that killed a predecessor by its own fault, and how often */                      \
     F(S, uint8_t, fatal_kind, EVENT_LAST, 1)                                                       \
     F(S, uint8_t, fatal_count, 0xff, 1)                                                            \

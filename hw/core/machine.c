@@ -272,6 +272,12 @@ void machine_on_request(struct machine *m, void (*fn)(void *, enum machine_reque
     m->on_request_opaque = opaque;
 }
 
+void machine_on_unplug(struct machine *m, void (*fn)(void *), void *opaque)
+{
+    m->on_unplug = fn;
+    m->on_unplug_opaque = opaque;
+}
+
 void machine_request(struct device *d, enum machine_request what)
 {
     struct machine *m = d->m;
@@ -299,8 +305,18 @@ void machine_protect(struct device *d, uint64_t gfn, uint64_t nr, bool read_only
 int machine_move_pages(struct device *d, uint64_t from, uint64_t to, uint64_t nr)
 {
     struct hv *hv = d->m->hv;
-    int err = hv->ops->relocate(hv, from, to, nr);
+    struct journal_state *j = d->m->j;
+    int err;
 
+    if (nr > JOURNAL_PAGES)
+        return -EINVAL;
+    /* Whoever rolls the event back must know where the pages are. */
+    j->move_from = from;
+    j->move_to = to;
+    arena_store_barrier();
+    j->move_nr = nr;
+    arena_store_barrier();
+    err = hv->ops->relocate(hv, from, to, nr);
     gmem_invalidate(d->m->mem);
     return err;
 }
@@ -312,6 +328,7 @@ void machine_unplug(struct device *d, unsigned mask)
 
     arena_touch(m->arena, m->record);
     m->s->unplugged = (uint8_t)(m->s->unplugged | mask);
+    m->unplugged = true;
     for (struct device *o = m->first; o; o = o->next)
         if (o != d && o->ops->unplug && event_begin(o)) {
             o->ops->unplug(o, mask);

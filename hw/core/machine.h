@@ -60,6 +60,10 @@ bool machine_running(const struct machine *m);
 void machine_on_request(struct machine *m, void (*fn)(void *opaque, enum machine_request what),
                         void *opaque);
 
+/* Called after an event in which devices were unplugged has committed, before it is answered: host
+ * resources that they do not need any more can be given up. NULL: nobody wants to know. */
+void machine_on_unplug(struct machine *m, void (*fn)(void *opaque), void *opaque);
+
 /* Wait until no device has host I/O in flight. */
 void machine_drain(struct machine *m);
 
@@ -69,7 +73,8 @@ MUST_CHECK int machine_loaded(struct machine *m, struct error *e);
 /* Instead of machine_loaded(), in an arena that a predecessor on this host has left: what it was
  * doing is rolled back, guest time has gone on meanwhile. `own_fault`: it died of what it did (a
  * signal that a fault raises, or the watchdog): an event that does so twice is given up, and its
- * device fenced off. Then slots_scan() with machine_ring_next(). */
+ * device fenced off. A machine that handed over and is asked back calls it for itself: its
+ * successor may have got some way. Then slots_scan() with machine_ring_next(). */
 MUST_CHECK int machine_adopted(struct machine *m, bool own_fault, struct error *e);
 uint16_t machine_ring_next(const struct machine *m);
 /* Add one to *counter (shared memory) for each completed event; NULL: no more. Not before

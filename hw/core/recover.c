@@ -57,6 +57,30 @@ static void give_up(struct machine *m)
     m->s->fenced[d->place] = 1;
 }
 
+/* Guest pages [from, from + n) that are not there go back to where they were; those that are, the
+ * predecessor had not come to. */
+static void move_back(struct machine *m, uint64_t from, uint64_t to, unsigned n)
+{
+    uint32_t present;
+    void *host = m->hv->ops->map_frames(m->hv, from, n, &present);
+
+    if (host)
+        m->hv->ops->unmap_frames(m->hv, host, n);
+    for (unsigned i = 0; i < n; i++)
+        if (!(present >> i & 1) && m->hv->ops->relocate(m->hv, to + i, from + i, 1) < 0)
+            return; /* neither here nor there: the guest has given it up */
+}
+
+/* The event moved video memory; its state says where that was before. */
+static void recover_pages(struct machine *m)
+{
+    const struct journal_state *j = m->j;
+
+    for (uint64_t i = 0; i < j->move_nr; i += 16)
+        move_back(m, j->move_from + i, j->move_to + i,
+                  j->move_nr - i < 16 ? (unsigned)(j->move_nr - i) : 16);
+}
+
 int recover_state(struct machine *m, bool own_fault, struct error *e)
 {
     bool inside = m->arena->h->in_transaction;
@@ -66,9 +90,11 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
         return err;
     arena_rollback(m->arena);
     m->dropped = false;
+    gmem_invalidate(m->mem);
     if (inside) {
         /* Nothing executed waits in the ring: what came before was taken out before this began. */
         m->j->ring_next = JOURNAL_NONE;
+        recover_pages(m);
         if (m->j->kind == EVENT_REQUEST)
             memset(m->j->done, 0, sizeof m->j->done);
         if (own_fault && counts_as_fatal(m->j)) {
@@ -76,6 +102,7 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
             m->dropped = m->j->kind == EVENT_REQUEST;
         }
     }
+    m->j->move_nr = 0;
     for (struct device *d = m->first; d; d = d->next)
         d->fenced = m->s->fenced[d->place];
     return 0;

@@ -26,6 +26,10 @@ MUST_CHECK int ide_eject(struct device *d, unsigned disk, bool force, struct err
  * -ENODEV as above; -EBUSY: there is a medium already; -EINVAL: no block. */
 MUST_CHECK int ide_insert(struct device *d, unsigned disk, struct block *medium, struct error *e);
 
+/* A hard disk: true if it has been unplugged. The device does not use its image any more then, and
+ * the caller may close it. */
+bool ide_let_go(struct device *d, unsigned disk);
+
 /* The state of the tray. -ENODEV as above. */
 MUST_CHECK int ide_tray(struct device *d, unsigned disk, struct ide_tray *out, struct error *e);
 

@@ -9,6 +9,7 @@
  * Files:     ide.c channel and task file, ata.c and atapi.c commands, bmide.c bus master.
  */
 #include "hw/storage/ide.h"
+#include "hw/storage/ide_media.h"
 
 #include <errno.h>
 
@@ -311,6 +312,16 @@ static void piix3_ide_unplug(struct device *d, unsigned mask)
         drive_unplug(&ch, i % IDE_UNITS);
         ide_run(&ch);
     }
+}
+
+bool ide_let_go(struct device *d, unsigned disk)
+{
+    struct chan ch = ide_chan(d, disk / IDE_UNITS);
+
+    if (disk >= IDE_CHANNELS * IDE_UNITS || !ch.s->unplugged[disk % IDE_UNITS])
+        return false;
+    ((struct ide *)d)->medium[disk] = NULL;
+    return true;
 }
 
 /* Finish what runs: a command in the host's hands goes on to its end, which its length bounds. */

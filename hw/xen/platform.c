@@ -200,6 +200,17 @@ static void bar1_write(struct device *d, uint32_t offset, unsigned width, uint64
     (void)value;
 }
 
+/* Whatever the machine was told before. */
+static int xen_platform_loaded(struct device *d, struct error *e)
+{
+    struct xen_platform *p = (struct xen_platform *)d;
+    const struct xen_platform_state *s = d->state;
+
+    (void)e;
+    p->locked = !HAS(s, FLAGS, ROM_LOCK);
+    return 0;
+}
+
 static void xen_platform_reset(struct device *d)
 {
     struct xen_platform *p = (struct xen_platform *)d;
@@ -252,4 +263,5 @@ const struct device_ops xen_platform_ops = {
     .pci = &xen_platform_pci,
     .reset = xen_platform_reset,
     .update = xen_platform_update,
+    .loaded = xen_platform_loaded,
 };

@@ -5,7 +5,8 @@
  * Protocol: xen/io/kbdif.h, xen/io/xenbus.h; the order of states as libxl's users expect it. A
  * guest whose driver finds a back end that never answers waits up to 30 s at boot, hence this.
  * Present:  detection, connection with the shared page mapped and the event channel bound (where a
- *           PV port was given), disconnection, reconnection (kexec), removal by the toolstack.
+ *           PV port was given), disconnection, reconnection (kexec), removal by the toolstack,
+ *           taking over a predecessor's connection.
  * Absent:   input events: there is no source of input yet. Multi-touch; raw pointers. Events of the
  *           front end (the protocol defines none) are taken off the ring and ignored.
  *
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hw/core/log.h"
 #include "ioreq/pv.h"
 #include "toolstack/xenstore.h"
 
@@ -61,8 +63,17 @@ struct vkbd {
     struct pv *pv;
     char root[VKBD_PATH / 2]; /* backend/vkbd/N */
     struct xenstore_watch watch;
+    bool paused;
+    volatile uint64_t *events; /* NULL: nobody counts */
+    struct guest_log_limit log_limit;
     struct vkbd_device devices[VKBD_DEVICES];
 };
+
+static void progress(struct vkbd *v)
+{
+    if (v->events)
+        *v->events = *v->events + 1;
+}
 
 /* A number below `dir`, `otherwise` if it is not there or is none. */
 static uint32_t key(struct vkbd *v, const char *dir, const char *name, uint32_t otherwise)
@@ -82,16 +93,22 @@ static void publish(struct vkbd_device *d, const char *name, uint32_t value)
     /* If xenstore refuses, the toolstack is removing the device: nothing is left to do. */
     if (xenstore_write_u32(d->v->x, path, value) < 0)
         return;
+    progress(d->v);
 }
 
 /* The guest signals us: there is nothing that it could say. Its index is copied once. */
 static void front_event(void *opaque)
 {
     struct vkbd_device *d = opaque;
+    uint32_t prod;
 
-    if (d->page)
-        __atomic_store_n(&d->page->out_cons, __atomic_load_n(&d->page->out_prod, __ATOMIC_ACQUIRE),
-                         __ATOMIC_RELEASE);
+    if (!d->page)
+        return;
+    prod = __atomic_load_n(&d->page->out_prod, __ATOMIC_ACQUIRE);
+    if (prod == __atomic_load_n(&d->page->out_cons, __ATOMIC_RELAXED))
+        return; /* a channel is pending once when it was bound */
+    __atomic_store_n(&d->page->out_cons, prod, __ATOMIC_RELEASE);
+    progress(d->v);
 }
 
 /* Gives back what the connection holds; twice is once. */
@@ -146,6 +163,18 @@ static void close_down(struct vkbd_device *d)
     publish(d, "state", XENBUS_CLOSED);
 }
 
+static void refuse(struct vkbd_device *d, int err)
+{
+    char who[24];
+
+    snprintf(who, sizeof who, "vkbd %u", d->devid);
+    guest_log_line(&d->v->log_limit, who, "the front end cannot be served: %s",
+                   err == -ENOTSUP  ? "it gives its page by frame number, not by grant"
+                   : err == -EAGAIN ? "it does not say where its page and its channel are"
+                                    : strerror(-err));
+    publish(d, "state", XENBUS_CLOSING);
+}
+
 /* From InitWait: a front end that names what we cannot map or bind is told to close. */
 static void try_connect(struct vkbd_device *d)
 {
@@ -154,16 +183,30 @@ static void try_connect(struct vkbd_device *d)
     if (ret == 0)
         publish(d, "state", XENBUS_CONNECTED);
     else if (ret != -EAGAIN)
-        publish(d, "state", XENBUS_CLOSING);
+        refuse(d, ret);
+}
+
+/* From Connected without a connection of ours: a predecessor had it. Its indices are in the page,
+ * and a channel that was just bound is pending, so nothing is lost. No state is written: the guest
+ * would take any write as news. If it cannot go on, the guest has to connect anew. */
+static void adopt(struct vkbd_device *d)
+{
+    int ret = connect(d);
+
+    if (ret < 0)
+        refuse(d, ret);
 }
 
 /* One look at both sides, at most one step of ours. Our own writes fire the watch again. */
 static void step(struct vkbd_device *d)
 {
-    uint32_t state = key(d->v, d->back, "state", XENBUS_UNKNOWN);
-    uint32_t online = key(d->v, d->back, "online", 0), front = XENBUS_UNKNOWN;
+    uint32_t state, online, front = XENBUS_UNKNOWN;
     bool gone;
 
+    if (d->v->paused)
+        return;
+    state = key(d->v, d->back, "state", XENBUS_UNKNOWN);
+    online = key(d->v, d->back, "online", 0);
     if (xenstore_read_u32(d->v->x, d->front, &front) < 0 || front > XENBUS_CLOSED)
         front = XENBUS_UNKNOWN;
     gone = front == XENBUS_UNKNOWN || front == XENBUS_CLOSED;
@@ -187,6 +230,10 @@ static void step(struct vkbd_device *d)
             close_down(d);
         else if (!online || front == XENBUS_CLOSING)
             publish(d, "state", XENBUS_CLOSING);
+        else if (front == XENBUS_INITIALISING || front == XENBUS_INIT_WAIT)
+            publish(d, "state", XENBUS_CLOSING); /* it began anew while nobody was looking */
+        else if (!d->page)
+            adopt(d);
         return;
     case XENBUS_CLOSING:
         /* From the toolstack or from us. A front end that never connected has nothing to close. */
@@ -251,10 +298,13 @@ static void back_changed(void *opaque, const char *path)
 {
     struct vkbd *v = opaque;
     char names[256];
-    int n = xenstore_list(v->x, v->root, names, sizeof names);
     bool there[VKBD_DEVICES] = { false };
+    int n;
 
     (void)path;
+    if (v->paused)
+        return;
+    n = xenstore_list(v->x, v->root, names, sizeof names);
     for (int at = 0; at < n; at += (int)strlen(names + at) + 1) {
         const char *name = names + at;
         uint32_t devid = (uint32_t)strtoul(name, NULL, 10);
@@ -298,6 +348,25 @@ int vkbd_open(struct xenstore *x, unsigned domid, struct vkbd **out, struct erro
 void vkbd_set_pv(struct vkbd *v, struct pv *pv)
 {
     v->pv = pv;
+}
+
+void vkbd_count(struct vkbd *v, volatile uint64_t *events)
+{
+    v->events = events;
+}
+
+void vkbd_resume(struct vkbd *v)
+{
+    v->paused = false;
+    back_changed(v, v->root);
+}
+
+void vkbd_pause(struct vkbd *v)
+{
+    v->paused = true;
+    for (unsigned i = 0; i < VKBD_DEVICES; i++)
+        if (v->devices[i].used)
+            disconnect(&v->devices[i]);
 }
 
 void vkbd_close(struct vkbd *v)

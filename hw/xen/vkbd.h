@@ -18,6 +18,14 @@ MUST_CHECK int vkbd_open(struct xenstore *x, unsigned domid, struct vkbd **out, 
 /* Where pages are mapped and channels bound from; right after vkbd_open(), outlives it. Without
  * one only the hand-shake is done. */
 void vkbd_set_pv(struct vkbd *v, struct pv *pv);
+/* Where completed work is counted: what the guest sent and each step of a hand-shake, but not what
+ * every start does anyway. Optional, outlives it. */
+void vkbd_count(struct vkbd *v, volatile uint64_t *events);
+/* Look at all devices now. A connection that xenstore shows and we do not have is a predecessor's:
+ * it goes on, unseen by the guest. */
+void vkbd_resume(struct vkbd *v);
+/* Give pages and channels back, leave xenstore as it is and do nothing more until vkbd_resume(). */
+void vkbd_pause(struct vkbd *v);
 void vkbd_close(struct vkbd *v); /* NULL is nothing; xenstore keeps its last states */
 
 #endif

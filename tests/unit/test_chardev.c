@@ -78,7 +78,7 @@ static int setup(void **state)
 
     f->l = loop_new();
     f->room = sizeof f->in;
-    f->user = (struct chardev_user){ user_room, user_receive, user_writable, f };
+    f->user = (struct chardev_user){ user_room, user_receive, user_writable, f, NULL };
     snprintf(f->dir, sizeof f->dir, "/tmp/hvmdm-test-chardev-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->path, sizeof f->path, "%s/x", f->dir);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The life of a vkbd connection (hw/xen/vkbd.c) against a small xenstored and a PV port of the
- * test's own: the hand-shake, every wrong order, and that nothing stays mapped or bound (S22).
+ * The life of a vkbd connection (hw/xen/vkbd.c) against a small xenstored and a simulated guest:
+ * the hand-shake, every wrong order, that nothing stays mapped or bound (S22), and that a successor
+ * takes over what a dead process has left, at any moment, unseen by the guest.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,94 +16,21 @@
 #include <string.h>
 
 #include "hw/xen/vkbd.h"
-#include "ioreq/pv.h"
+#include "ioreq/loop.h"
+#include "ioreq/pv_sim.h"
 #include "tests/xenstored.h"
 
 #define BACK  "backend/vkbd/5/0"
 #define FRONT "/local/domain/5/device/vkbd/0"
 
-/* --- PV port. */
-
-struct fake_pv {
-    struct pv pv;
-    int mapped, bound;
-    bool refuse_map, refuse_bind;
-    uint32_t ref, port;
-    uint64_t frame;
-    struct pv_channel *channel;
-    uint32_t page[1024];
-};
-
-static struct fake_pv fake;
-
-static int map_grants(struct pv *p, const uint32_t *refs, unsigned nr, void **host)
-{
-    (void)p;
-    assert_int_equal(nr, 1);
-    if (fake.refuse_map)
-        return -EINVAL;
-    fake.ref = refs[0];
-    fake.mapped++;
-    *host = fake.page;
-    return 0;
-}
-
-static void unmap_grants(struct pv *p, void *host, unsigned nr)
-{
-    (void)p;
-    assert_ptr_equal(host, fake.page);
-    assert_int_equal(nr, 1);
-    fake.mapped--;
-}
-
-static int map_frame(struct pv *p, uint64_t gfn, void **host)
-{
-    (void)p;
-    fake.frame = gfn;
-    fake.mapped += 100;
-    *host = fake.page;
-    return 0;
-}
-
-static void unmap_frame(struct pv *p, void *host)
-{
-    (void)p;
-    (void)host;
-    fake.mapped -= 100;
-}
-
-static int bind(struct pv *p, uint32_t port, struct pv_channel *c)
-{
-    (void)p;
-    if (fake.refuse_bind)
-        return -ENOENT;
-    fake.port = port;
-    fake.bound++;
-    fake.channel = c;
-    c->bound = true;
-    return 0;
-}
-
-static void unbind(struct pv *p, struct pv_channel *c)
-{
-    (void)p;
-    if (c->bound)
-        fake.bound--;
-    c->bound = false;
-}
-
-static const struct pv_ops fake_ops = {
-    .map_grants = map_grants,
-    .unmap_grants = unmap_grants,
-    .map_frame = map_frame,
-    .unmap_frame = unmap_frame,
-    .bind = bind,
-    .unbind = unbind,
-};
-
 /* --- The toolstack and the guest. */
 
+enum { GREF = 9, FRAME = 777, PORT = 33 };
+
+static struct pv_sim *guest;
+static struct pv *pv; /* what our process has of it */
 static struct vkbd *vkbd;
+static uint64_t events;
 
 static void create(struct xenstored *x)
 {
@@ -121,17 +49,53 @@ static void open_vkbd(struct xenstored *x)
         fail_msg("%s", e.text);
 }
 
-static int setup(void **state)
+static void start_process(struct xenstored *x, bool frames)
+{
+    open_vkbd(x);
+    pv = pv_sim_attach(guest, x->loop, frames);
+    assert_non_null(pv);
+    vkbd_set_pv(vkbd, pv);
+    vkbd_count(vkbd, &events);
+}
+
+static void offer_all(void)
+{
+    assert_non_null(pv_sim_page(guest, GREF, false));
+    assert_non_null(pv_sim_page(guest, FRAME, true));
+    assert_true(pv_sim_offer(guest, PORT));
+}
+
+static int setup_with(void **state, bool frames)
 {
     struct xenstored *x = malloc(sizeof *x);
 
-    memset(&fake, 0, sizeof fake);
-    fake.pv.ops = &fake_ops;
+    guest = pv_sim_new();
+    events = 0;
+    offer_all();
     xenstored_start(x);
-    open_vkbd(x);
-    vkbd_set_pv(vkbd, &fake.pv);
+    start_process(x, frames);
     *state = x;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_with(state, true);
+}
+
+static int setup_confined(void **state)
+{
+    return setup_with(state, false);
+}
+
+static unsigned mapped(void)
+{
+    return pv_sim_mapped(guest);
+}
+
+static unsigned bound(void)
+{
+    return pv_sim_bound(guest);
 }
 
 static int teardown(void **state)
@@ -143,9 +107,31 @@ static int teardown(void **state)
     xenstored_put(x, BACK "/state", "1");
     xenstored_put(x, FRONT "/state", "1");
     xenstored_settle(x);
+    pv->ops->destroy(pv);
     xenstored_stop(x);
     free(x);
-    return fake.mapped || fake.bound ? -1 : 0;
+    bool left = mapped() || bound();
+
+    pv_sim_free(guest);
+    return left ? -1 : 0;
+}
+
+/* Everything that the process had is gone, without a word of its own. */
+static void process_dies(struct xenstored *x)
+{
+    xenstore_close(x->ours);
+    pv_sim_kill(pv);
+    free(vkbd);
+    assert_int_equal(mapped() + bound(), 0);
+}
+
+static void successor_starts(struct xenstored *x)
+{
+    struct error e = { "" };
+
+    assert_int_equal(xenstore_open(x->loop, x->path, &x->ours, &e), 0);
+    start_process(x, false);
+    vkbd_resume(vkbd);
 }
 
 static void expect_state(struct xenstored *x, uint32_t state)
@@ -188,22 +174,22 @@ static void toolstack_removes(struct xenstored *x, const char *state)
 static void handshake(void **state)
 {
     struct xenstored *x = *state;
+    uint32_t *page = pv_sim_page(guest, GREF, false);
 
     create(x);
     expect_state(x, 2);
     assert_int_equal(xenstored_get(x, BACK "/feature-abs-pointer"), 1);
-    assert_int_equal(fake.mapped, 0);
+    assert_int_equal(mapped(), 0);
     guest_connects(x);
     expect_state(x, 4);
     xenstored_put(x, FRONT "/state", "4");
     expect_state(x, 4);
-    assert_int_equal(fake.mapped, 1);
-    assert_int_equal(fake.bound, 1);
-    assert_int_equal(fake.ref, 9);
-    assert_int_equal(fake.port, 33);
-    fake.page[3] = 0x12345;
-    fake.channel->event(fake.channel->opaque);
-    assert_int_equal(fake.page[2], 0x12345);
+    assert_int_equal(mapped(), 1);
+    assert_int_equal(bound(), 1);
+    page[3] = 0x12345;
+    assert_true(pv_sim_signal(guest, PORT));
+    xenstored_settle(x);
+    assert_int_equal(page[2], 0x12345);
 }
 
 static void legacy_frame(void **state)
@@ -214,8 +200,8 @@ static void legacy_frame(void **state)
     xenstored_put(x, FRONT "/event-channel", "33");
     xenstored_put(x, FRONT "/state", "3");
     expect_state(x, 4);
-    assert_int_equal(fake.mapped, 100);
-    assert_int_equal(fake.frame, 777);
+    assert_int_equal(mapped(), 1);
+    assert_int_equal(bound(), 1);
 }
 
 static void close_and_reconnect(void **state)
@@ -229,8 +215,8 @@ static void close_and_reconnect(void **state)
         expect_state(x, 5);
         xenstored_put(x, FRONT "/state", "6");
         expect_state(x, 6);
-        assert_int_equal(fake.mapped, 0);
-        assert_int_equal(fake.bound, 0);
+        assert_int_equal(mapped(), 0);
+        assert_int_equal(bound(), 0);
         xenstored_put(x, FRONT "/state", "1"); /* kexec, driver reload */
         expect_state(x, 2);
     }
@@ -242,7 +228,7 @@ static void front_end_vanishes(void **state)
 
     xenstored_erase(x, FRONT);
     expect_state(x, 6);
-    assert_int_equal(fake.mapped, 0);
+    assert_int_equal(mapped(), 0);
 }
 
 static void removal_while_connected(void **state)
@@ -253,7 +239,7 @@ static void removal_while_connected(void **state)
     xenstored_settle(x);
     xenstored_put(x, FRONT "/state", "6");
     expect_state(x, 6);
-    assert_int_equal(fake.mapped, 0);
+    assert_int_equal(mapped(), 0);
     xenstored_erase(x, BACK);
     xenstored_settle(x);
 }
@@ -272,8 +258,8 @@ static void directory_goes_while_connected(void **state)
 
     xenstored_erase(x, BACK);
     xenstored_settle(x);
-    assert_int_equal(fake.mapped, 0);
-    assert_int_equal(fake.bound, 0);
+    assert_int_equal(mapped(), 0);
+    assert_int_equal(bound(), 0);
 }
 
 static void forced_closed_by_the_toolstack(void **state)
@@ -282,7 +268,7 @@ static void forced_closed_by_the_toolstack(void **state)
 
     toolstack_removes(x, "6");
     xenstored_settle(x);
-    assert_int_equal(fake.mapped, 0);
+    assert_int_equal(mapped(), 0);
 }
 
 static void wild_values(void **state)
@@ -300,7 +286,7 @@ static void wild_values(void **state)
         xenstored_settle(x);
         xenstored_put(x, FRONT "/state", "1");
         expect_state(x, 2);
-        assert_int_equal(fake.mapped, 0);
+        assert_int_equal(mapped(), 0);
     }
 }
 
@@ -308,19 +294,19 @@ static void what_cannot_be_had(void **state)
 {
     struct xenstored *x = attached(state);
 
-    fake.refuse_map = true;
+    pv_sim_revoke(guest, GREF, false);
     guest_connects(x);
     expect_state(x, 5);
     xenstored_put(x, FRONT "/state", "6");
     expect_state(x, 6);
     xenstored_put(x, FRONT "/state", "1");
     expect_state(x, 2);
-    fake.refuse_map = false;
-    fake.refuse_bind = true;
+    offer_all();
+    pv_sim_withdraw(guest, PORT);
     guest_connects(x);
     expect_state(x, 5);
-    assert_int_equal(fake.mapped, 0);
-    assert_int_equal(fake.bound, 0);
+    assert_int_equal(mapped(), 0);
+    assert_int_equal(bound(), 0);
 }
 
 /* All orders of the guest's states, 4 deep, with the keys there or not. */
@@ -335,14 +321,14 @@ static void every_wrong_order(void **state)
         for (unsigned m = n / 2, i = 0; i < 4; i++, m /= 6) {
             xenstored_put(x, FRONT "/state", states[m % 6]);
             xenstored_settle(x);
-            assert_true(fake.mapped <= 1 && fake.bound <= 1);
+            assert_true(mapped() <= 1 && bound() <= 1);
         }
         xenstored_put(x, FRONT "/state", "5");
         xenstored_settle(x);
         xenstored_put(x, FRONT "/state", "6");
         xenstored_settle(x);
-        assert_int_equal(fake.mapped, 0);
-        assert_int_equal(fake.bound, 0);
+        assert_int_equal(mapped(), 0);
+        assert_int_equal(bound(), 0);
         xenstored_erase(x, FRONT "/event-channel");
         xenstored_put(x, FRONT "/state", "1");
         expect_state(x, 2);
@@ -406,7 +392,7 @@ static void there_before_us_and_without_a_pv_port(void **state)
     expect_state(x, 2);
     guest_connects(x);
     expect_state(x, 4);
-    assert_int_equal(fake.mapped, 0);
+    assert_int_equal(mapped(), 0);
     xenstored_put(x, FRONT "/state", "5");
     expect_state(x, 5);
     xenstored_put(x, FRONT "/state", "6");
@@ -437,6 +423,222 @@ static void odd_back_ends(void **state)
     assert_int_equal(xenstored_get(x, "backend/vkbd/5/7/state"), 1);
 }
 
+/* --- A process dies, and another one goes on. */
+
+static void count_writes(void *opaque, const char *path)
+{
+    (void)path;
+    ++*(unsigned *)opaque;
+}
+
+/* The guest must not see anything: any write to our state would be news to it. */
+static void successor_adopts(void **state)
+{
+    struct xenstored *x = connected(state);
+    uint32_t *page = pv_sim_page(guest, GREF, false);
+    unsigned writes = 0;
+    struct xenstore_watch w = { .path = "backend/vkbd/5",
+                                .changed = count_writes,
+                                .opaque = &writes };
+
+    xenstored_put(x, FRONT "/state", "4");
+    xenstored_settle(x);
+    assert_int_equal(xenstore_watch(x->them, &w), 0);
+    xenstored_settle(x);
+    for (unsigned i = 0; i < 1000; i++) {
+        page[0] = i;
+        page[1] = i + 1;
+        page[2] = i + 2;
+        page[3] = i + 3;
+        process_dies(x);
+        page[3]++; /* nobody hears of this one */
+        assert_false(pv_sim_signal(guest, PORT));
+        successor_starts(x);
+        assert_int_equal(mapped(), 1); /* before it says that it is ready */
+        assert_int_equal(bound(), 1);
+        expect_state(x, 4);
+        assert_int_equal(page[0], i);
+        assert_int_equal(page[1], i + 1);
+        assert_int_equal(page[2], i + 4); /* taken off the ring, by what bind() left pending */
+        assert_int_equal(page[3], i + 4);
+    }
+    assert_int_equal(writes, 1); /* the watch's own first call */
+    xenstore_unwatch(x->them, &w);
+    xenstored_put(x, FRONT "/state", "5");
+    expect_state(x, 5);
+    xenstored_put(x, FRONT "/state", "6");
+    expect_state(x, 6);
+}
+
+/* The guest has not seen yet that the dead one had connected. */
+static void successor_adopts_before_the_guest_has_noticed(void **state)
+{
+    struct xenstored *x = connected(state);
+
+    process_dies(x);
+    successor_starts(x);
+    expect_state(x, 4);
+    assert_int_equal(mapped() + bound(), 2);
+}
+
+/* Where adoption is not possible the guest is told to connect anew, and then it works. */
+static void what_cannot_be_adopted(void **state)
+{
+    struct xenstored *x = connected(state);
+
+    for (int i = 0; i < 3; i++) {
+        process_dies(x);
+        if (i == 0)
+            pv_sim_revoke(guest, GREF, false);
+        else if (i == 1)
+            pv_sim_withdraw(guest, PORT);
+        else
+            xenstored_erase(x, FRONT "/event-channel");
+        successor_starts(x);
+        expect_state(x, 5);
+        assert_int_equal(mapped() + bound(), 0);
+        xenstored_put(x, FRONT "/state", "6");
+        expect_state(x, 6);
+        offer_all();
+        xenstored_put(x, FRONT "/state", "1");
+        expect_state(x, 2);
+        guest_connects(x);
+        expect_state(x, 4);
+        assert_int_equal(mapped() + bound(), 2);
+    }
+}
+
+/* What the guest did while nobody was there. */
+static void successor_finds_other_states(void **state)
+{
+    static const struct {
+        const char *front;
+        uint32_t back;
+    } seen[] = { { "5", 5 }, { "6", 6 }, { "1", 2 }, { "2", 6 }, { "x", 6 } };
+    struct xenstored *x = connected(state);
+
+    for (size_t i = 0; i < ARRAY_SIZE(seen); i++) {
+        process_dies(x);
+        xenstored_put(x, FRONT "/state", seen[i].front);
+        successor_starts(x);
+        expect_state(x, seen[i].back);
+        assert_int_equal(mapped() + bound(), 0);
+        xenstored_put(x, FRONT "/state", "6");
+        xenstored_settle(x);
+        xenstored_put(x, FRONT "/state", "1");
+        expect_state(x, 2);
+        guest_connects(x);
+        expect_state(x, 4);
+    }
+    process_dies(x);
+    xenstored_erase(x, BACK); /* the toolstack has removed the device */
+    successor_starts(x);
+    expect_state(x, UINT32_MAX);
+    assert_int_equal(mapped() + bound(), 0);
+}
+
+/* A death after each turn of the loop, in each part of the hand-shake: the successor ends up where
+ * the dead one was going. */
+static void death_at_any_moment(void **state)
+{
+    static const struct {
+        const char *front; /* NULL: the guest connects */
+        uint32_t back;
+        unsigned held;
+    } parts[] = { { NULL, 4, 2 }, { "4", 4, 2 }, { "5", 5, 2 }, { "6", 6, 0 }, { "1", 2, 0 } };
+    struct xenstored *x = *state;
+
+    create(x);
+    for (unsigned turns = 0; turns < 12; turns++)
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+            if (parts[i].front)
+                xenstored_put(x, FRONT "/state", parts[i].front);
+            else
+                guest_connects(x);
+            for (unsigned n = 0; n < turns; n++)
+                loop_turn(x->loop, false);
+            process_dies(x);
+            successor_starts(x);
+            expect_state(x, parts[i].back);
+            /* A connection that is closing is not taken over any more. */
+            assert_in_range(mapped() + bound(), parts[i].back == 5 ? 0 : parts[i].held,
+                            parts[i].held);
+        }
+}
+
+static void paused_and_resumed(void **state)
+{
+    struct xenstored *x = connected(state);
+    uint32_t *page = pv_sim_page(guest, GREF, false);
+
+    for (int i = 0; i < 3; i++) {
+        vkbd_pause(vkbd);
+        vkbd_pause(vkbd);
+        expect_state(x, 4);
+        assert_int_equal(mapped() + bound(), 0);
+        vkbd_resume(vkbd);
+        vkbd_resume(vkbd);
+        expect_state(x, 4);
+        assert_int_equal(mapped() + bound(), 2);
+        page[3]++;
+        assert_true(pv_sim_signal(guest, PORT));
+        xenstored_settle(x);
+        assert_int_equal(page[2], page[3]);
+    }
+    vkbd_pause(vkbd);
+    xenstored_put(x, FRONT "/state", "5"); /* is not answered by one that has let go */
+    expect_state(x, 4);
+    vkbd_resume(vkbd);
+    expect_state(x, 5);
+    vkbd_pause(vkbd);
+    xenstored_erase(x, BACK);
+    expect_state(x, UINT32_MAX);
+    vkbd_resume(vkbd);
+    create(x);
+    expect_state(x, 2);
+}
+
+/* Only what a guest brought forward counts: a start that dies again has counted nothing. */
+static void counts_events(void **state)
+{
+    struct xenstored *x = connected(state);
+    uint32_t *page = pv_sim_page(guest, GREF, false);
+    uint64_t before;
+
+    assert_true(events > 0);
+    before = events;
+    for (int i = 0; i < 5; i++) {
+        process_dies(x);
+        successor_starts(x);
+        expect_state(x, 4);
+        assert_true(pv_sim_signal(guest, PORT)); /* nothing is on the ring */
+        xenstored_settle(x);
+    }
+    assert_true(events == before);
+    page[3]++;
+    assert_true(pv_sim_signal(guest, PORT));
+    xenstored_settle(x);
+    assert_true(events == before + 1);
+}
+
+/* A confined process has no foreign memory: such a guest is refused, and not left waiting. */
+static void frame_without_the_right_to(void **state)
+{
+    struct xenstored *x = attached(state);
+
+    xenstored_put(x, FRONT "/page-ref", "777");
+    xenstored_put(x, FRONT "/event-channel", "33");
+    xenstored_put(x, FRONT "/state", "3");
+    expect_state(x, 5);
+    assert_int_equal(mapped() + bound(), 0);
+    xenstored_put(x, FRONT "/state", "6");
+    expect_state(x, 6);
+    xenstored_put(x, FRONT "/state", "1");
+    expect_state(x, 2);
+    guest_connects(x);
+    expect_state(x, 4);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -457,6 +659,14 @@ int main(void)
         T(removed_and_attached_again),
         T(there_before_us_and_without_a_pv_port),
         T(odd_back_ends),
+        T(successor_adopts),
+        T(successor_adopts_before_the_guest_has_noticed),
+        T(what_cannot_be_adopted),
+        T(successor_finds_other_states),
+        T(death_at_any_moment),
+        T(paused_and_resumed),
+        T(counts_events),
+        cmocka_unit_test_setup_teardown(frame_without_the_right_to, setup_confined, teardown),
     };
 
     return cmocka_run_group_tests_name("vkbd", tests, NULL, NULL);

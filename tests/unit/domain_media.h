@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* domain_media - tests of test_domain.c: what the guest unplugs, and what lies in the CD drive. */
+#ifndef TESTS_UNIT_DOMAIN_MEDIA_H
+#define TESTS_UNIT_DOMAIN_MEDIA_H
+
+#include "tests/unit/domain_arenas.h"
+
+static void unplugged_disk_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+
+    ask_wide(0x10, 2, false, 1); /* the unplug port: all disks */
+    while (serve(f, &w) != SUPERVISED_DROP)
+        ;
+    assert_string_equal(f->last.name, "disk0");
+    answer(f, &w);
+    assert_null(find_held(f, "disk0"));
+    assert_false(image_is_locked(f));
+    assert_non_null(find_held(f, "disk2"));
+    murder(f, &w);
+    w = up(f, SIGKILL);
+    assert_int_equal(in(f, &w, 0x1f7), 0); /* no disk */
+    quit(f, &w);
+}
+
+static void mark_unplugged(int arena)
+{
+    struct arena_header *h =
+        mmap(NULL, DOMAIN_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, arena, 0);
+    const struct arena_record *r = record_in(h, "piix3_ide");
+    const struct state_field *f = (const struct state_field *)(void *)((char *)h + r->fields);
+
+    while (strcmp(f->name, "unplugged") != 0)
+        f++;
+    state_set((char *)h + r->state, f, 0, 1);
+    munmap(h, DOMAIN_ARENA_BYTES);
+}
+
+/* Unplugged, but the supervisor was not told any more: the successor makes up for it. */
+static void unplugged_disk_is_given_up_later(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+
+    murder(f, &w);
+    mark_unplugged(find_held(f, "arena")->fd);
+    w = start(f, SIGKILL);
+    serve_until(f, &w, SUPERVISED_READY);
+    serve_until(f, &w, SUPERVISED_DROP);
+    assert_string_equal(f->last.name, "disk0");
+    assert_int_equal(in(f, &w, 0x1f7), 0);
+    quit(f, &w);
+}
+
+static void say(int qmp, const char *text)
+{
+    assert_int_equal(write(qmp, text, strlen(text)), strlen(text));
+}
+
+/* Until the answer to the latest command is there. */
+static void heard(struct fixture *f, struct worker *w, int qmp)
+{
+    struct pollfd p[2] = { { .fd = qmp, .events = POLLIN }, { .fd = w->sock, .events = POLLIN } };
+    char text[1024] = "";
+    size_t n = 0;
+
+    while (!strstr(text, "\"return\"")) {
+        assert_true(poll(p, 2, PATIENCE_MS) > 0);
+        if (p[1].revents)
+            assert_true(serve(f, w) != 0);
+        if (p[0].revents) {
+            ssize_t got = read(qmp, text + n, sizeof text - 1 - n);
+
+            assert_true(got > 0);
+            n += (size_t)got;
+        }
+        if (strstr(text, "\"error\""))
+            fail_msg("%s", text);
+    }
+}
+
+static int qmp_open(struct fixture *f, struct worker *w)
+{
+    int qmp = connect_to(f->qmp);
+
+    say(qmp, "{\"execute\":\"qmp_capabilities\"}");
+    heard(f, w, qmp);
+    return qmp;
+}
+
+static void medium_follows(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    char text[4096];
+    int qmp = qmp_open(f, &w);
+
+    say(qmp, "{\"execute\":\"eject\",\"arguments\":{\"id\":\"ide-5632\",\"force\":true}}");
+    heard(f, &w, qmp);
+    assert_null(find_held(f, "disk2"));
+    murder(f, &w);
+    close(qmp);
+    w = up(f, SIGKILL);
+    qmp = qmp_open(f, &w);
+    snprintf(text, sizeof text,
+             "{\"execute\":\"blockdev-change-medium\",\"arguments\":"
+             "{\"id\":\"ide-5632\",\"filename\":\"%s\",\"format\":\"raw\"}}",
+             f->cd);
+    say(qmp, text);
+    heard(f, &w, qmp);
+    assert_non_null(find_held(f, "disk2"));
+    murder(f, &w);
+    close(qmp);
+    w = up(f, SIGKILL);
+    qmp = qmp_open(f, &w);
+    say(qmp, "{\"execute\":\"query-block\"}");
+    memset(text, 0, sizeof text);
+    assert_true(read(qmp, text, sizeof text - 1) > 0);
+    assert_non_null(strstr(text, f->cd)); /* by its name */
+    close(qmp);
+    quit(f, &w);
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_domain - device models that come and go while their guest stays.
+ */
+#include "tests/unit/domain_arenas.h"
+#include "tests/unit/domain_media.h"
+#include "tests/unit/domain_world.h"
+
+static void first_gives_all_away(void **state)
+{
+    static const char *const names[] = { "arena",   "disk0",   "disk2", "serial0",
+                                         "serial1", "serial2", "qmp0",  "ctl" };
+    struct fixture *f = *state;
+    struct worker w = start(f, 0);
+
+    serve_until(f, &w, SUPERVISED_READY);
+    assert_int_equal(f->nheld, ARRAY_SIZE(names));
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        assert_non_null(find_held(f, names[i]));
+    serve_until(f, &w, SUPERVISED_WANT_PV);
+    assert_int_equal(f->page->server, SERVER + 1);
+    assert_true(image_is_locked(f));
+    out(f, &w, SCRATCH, 0x5a);
+    assert_int_equal(in(f, &w, SCRATCH), 0x5a);
+    assert_true(f->page->events >= 2);
+    quit(f, &w);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(port.world->registered.space[i].nr, 0);
+}
+
+static void first_that_cannot_start_cleans_up(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w;
+
+    f->config.disks[0].path = "/nonexistent/image";
+    w = start(f, 0);
+    serve_until(f, &w, SUPERVISED_SAY);
+    assert_non_null(strstr(f->last.text, "/nonexistent/image"));
+    assert_int_equal(WEXITSTATUS(reap(f, &w)), 1);
+    assert_int_equal(port.world->destroyed, 1);
+}
+
+static void successor_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    struct ranges registered = port.world->registered;
+    char text[16];
+
+    out(f, &w, SCRATCH, 0x5a);
+    out(f, &w, UART, 'a');
+    out(f, &w, UART, 'b');
+    for (unsigned n = 0; n < 5; n++) {
+        murder(f, &w);
+        ask(SCRATCH, true, 0); /* nobody is there */
+        w = up(f, SIGKILL);
+        assert_int_equal(answer(f, &w), 0x5a);
+        out(f, &w, UART, (uint8_t)('c' + n));
+        assert_true(image_is_locked(f));
+    }
+    assert_int_equal(file_text(f->serial, text, sizeof text), 7);
+    assert_string_equal(text, "abcdefg");
+    assert_memory_equal(&registered, &port.world->registered, sizeof registered);
+    assert_int_equal(port.world->created, 1);
+    assert_int_equal(port.world->destroyed, 0);
+    quit(f, &w);
+    assert_false(image_is_locked(f));
+}
+
+/* The pty keeps its name, what is written to it, and whoever has it open. */
+static void pty_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    char name[64];
+    int fd;
+
+    assert_int_equal(ptsname_r(find_held(f, "serial1")->fd, name, sizeof name), 0);
+    fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    out(f, &w, 0x2f8, 'x');
+    murder(f, &w);
+    assert_int_equal(write(fd, "k", 1), 1); /* typed meanwhile */
+    w = up(f, SIGKILL);
+    out(f, &w, 0x2f8, 'y');
+    expect_from(fd, "xy");
+    while (!(in(f, &w, 0x2fd) & 1))
+        ;
+    assert_int_equal(in(f, &w, 0x2f8), 'k');
+    close(fd);
+    quit(f, &w);
+}
+
+static void socket_and_connection_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    int fd = connect_to(f->unix_path), other;
+
+    serve_until(f, &w, SUPERVISED_HOLD);
+    assert_string_equal(f->last.name, "serial2c");
+    out(f, &w, 0x3e8, 'x');
+    murder(f, &w);
+    w = up(f, SIGKILL);
+    out(f, &w, 0x3e8, 'y');
+    expect_from(fd, "xy");
+    shutdown(fd, SHUT_RDWR); /* the child has it open too */
+    close(fd);
+    serve_until(f, &w, SUPERVISED_DROP);
+    assert_string_equal(f->last.name, "serial2c");
+    other = connect_to(f->unix_path);
+    serve_until(f, &w, SUPERVISED_HOLD);
+    out(f, &w, 0x3e8, 'z');
+    expect_from(other, "z");
+    close(other);
+    quit(f, &w);
+}
+
+static void control_sockets_stay(void **state)
+{
+    static const char greeting[] = "{\"QMP\"";
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    char path[160], text[1024];
+    int qmp, ctl;
+
+    murder(f, &w);
+    qmp = connect_to(f->qmp); /* nobody is there */
+    w = up(f, SIGKILL);
+    snprintf(path, sizeof path, "%s/7.ctl", f->image->dir);
+    ctl = connect_to(path);
+    assert_int_equal(recv(qmp, text, strlen(greeting), MSG_WAITALL), strlen(greeting));
+    assert_memory_equal(text, greeting, strlen(greeting));
+    assert_int_equal(write(ctl, "{\"command\":\"status\"}", 20), 20);
+    memset(text, 0, sizeof text);
+    assert_true(read(ctl, text, sizeof text - 1) > 0);
+    assert_non_null(strstr(text, "\"status\":\"running\""));
+    assert_non_null(strstr(text, f->image->path));
+    close(qmp);
+    close(ctl);
+    quit(f, &w);
+}
+
+/* A live exchange: the old one is quiet, and ends without a trace. */
+static void handover(void **state)
+{
+    struct fixture *f = *state;
+    struct worker old = up(f, 0), w;
+
+    out(f, &old, SCRATCH, 0x77);
+    tell(&old, SUPERVISED_HAND_OVER, 1);
+    serve_until(f, &old, SUPERVISED_HANDED_OVER);
+    assert_int_equal(f->last.value, 1);
+    assert_int_equal(port.world->bound, 0);
+    ask(SCRATCH, true, 0);
+    usleep(50000);
+    assert_false(answered());
+    w = start(f, SUPERVISED_UPGRADE);
+    serve_until(f, &w, SUPERVISED_READY);
+    tell(&old, SUPERVISED_QUIT, 0);
+    assert_int_equal(reap(f, &old), 0);
+    assert_int_equal(answer(f, &w), 0x77);
+    assert_int_equal(port.world->destroyed, 0);
+    assert_true(image_is_locked(f));
+    assert_true(port.world->registered.space[HV_PIO].nr > 0);
+    quit(f, &w);
+}
+
+/* True if the worker got ready before it was killed. */
+static bool kill_starting(struct fixture *f, struct worker *w, unsigned us)
+{
+    bool ready = false;
+    uint32_t got;
+
+    usleep(us);
+    kill(w->pid, SIGKILL);
+    while ((got = serve(f, w)))
+        ready |= got == SUPERVISED_READY;
+    reap(f, w);
+    port.world->bound = 0;
+    return ready;
+}
+
+/* The successor dies somewhere on its way; until it has said READY nothing is lost. */
+static void handover_comes_to_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0), failed;
+    bool ready = false;
+
+    out(f, &w, SCRATCH, 0x78);
+    for (unsigned n = 0; n < 12 && !ready; n++) {
+        tell(&w, SUPERVISED_HAND_OVER, 2 * n);
+        serve_until(f, &w, SUPERVISED_HANDED_OVER);
+        tell(&w, SUPERVISED_HAND_OVER, 2 * n + 1); /* it may come again */
+        serve_until(f, &w, SUPERVISED_HANDED_OVER);
+        assert_int_equal(f->last.value, 2 * n + 1);
+        ask(SCRATCH, true, 0);
+        failed = start(f, SUPERVISED_UPGRADE);
+        ready = kill_starting(f, &failed, n * 3000);
+        if (ready)
+            break;
+        tell(&w, SUPERVISED_RESUME, 2 * n + 1);
+        assert_int_equal(answer(f, &w), 0x78);
+        out(f, &w, UART, 'r');
+    }
+    if (ready) {
+        tell(&w, SUPERVISED_QUIT, 0);
+        reap(f, &w);
+        w = up(f, SIGKILL);
+        assert_int_equal(answer(f, &w), 0x78);
+    }
+    quit(f, &w);
+}
+
+/* Without its supervisor a device model ends, and takes the ioreq server with it. */
+static void ends_with_its_supervisor(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    int status;
+
+    close(w.sock);
+    assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(port.world->destroyed, 1);
+}
+
+#define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LIFE(first_gives_all_away),
+        LIFE(first_that_cannot_start_cleans_up),
+        LIFE(successor_goes_on),
+        LIFE(pty_stays),
+        LIFE(socket_and_connection_stay),
+        LIFE(control_sockets_stay),
+        LIFE(handover),
+        LIFE(handover_comes_to_nothing),
+        LIFE(trial_adoption),
+        LIFE(successor_refuses),
+        LIFE(upgrade_to_another_layout),
+        LIFE(unplugged_disk_is_given_up),
+        LIFE(unplugged_disk_is_given_up_later),
+        LIFE(medium_follows),
+        LIFE(ends_with_its_supervisor),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * broker - the only way of a PV worker to xenstore: a proxy in the supervisor that lets a few
+ * requests pass and answers EACCES to all others itself.
+ *
+ * The worker counts as captured: it may send anything, in any pieces, or read nothing. What it can
+ * reach is in broker_allows() and nowhere else. It speaks xenstored's own protocol, so the worker
+ * uses the usual client (xenstore_open_fd()); request numbers and watch tokens pass unchanged.
+ */
+#ifndef TOOLSTACK_SUPERVISOR_BROKER_H
+#define TOOLSTACK_SUPERVISOR_BROKER_H
+
+#include "hw/core/bits.h"
+#include "hw/core/error.h"
+
+enum {
+    BROKER_WATCHES = 64,
+    BROKER_TRANSACTIONS = 4, /* open at once */
+};
+
+struct broker;
+struct loop;
+struct xs_header;
+
+/* One broker per worker, with a connection to the daemon of its own: nothing of a worker (watches,
+ * transactions) outlives it. `socket` as for xenstore_open(). *client_fd is the worker's end, the
+ * caller's, close-on-exec and non-blocking. 0 or -errno with a sentence.
+ * When either side closes or breaks the protocol, the broker closes both, says so and stays idle
+ * until broker_free(). It never calls back. */
+MUST_CHECK int broker_new(struct loop *loop, unsigned domid, const char *socket,
+                          struct broker **out, int *client_fd, struct error *e);
+void broker_free(struct broker *b); /* NULL is nothing */
+
+/* May the worker of this domain ask this? `body` has h->length (at most XS_BODY) bytes and a NUL
+ * behind them. */
+bool broker_allows(unsigned domid, const struct xs_header *h, const char *body);
+
+/* The path that a body begins with, if it is one that can be logged. */
+const char *broker_path(const struct xs_header *h, const char *body);
+
+#endif
