@@ -30,7 +30,7 @@ endif
 SUPERVISOR_SRC := hvmdm.c $(wildcard toolstack/supervisor/*.c) toolstack/supervised.c \
 	toolstack/xenstore.c toolstack/xenstore_wire.c toolstack/sandbox_supervisor.c \
 	ioreq/loop.c hw/core/log.c hw/core/arena.c hw/core/state.c
-SUPERVISOR_LDFLAGS = $(if $(findstring -fsanitize,$(LDFLAGS)),,-static -no-pie)
+SUPERVISOR_LDFLAGS = $(if $(findstring -fsanitize,$(LDFLAGS)),$(LDFLAGS),$(filter-out -pie,$(LDFLAGS)) -static)
 # The device that breaks on request is in no program but tests, and in a build for the lab.
 ifeq ($(TEST_FAULTS),yes)
 LIB_SRC += hw/test/fault.c
@@ -75,7 +75,7 @@ $(LIB): $(call obj,$(LIB_SRC))
 
 $(BUILD)/hvmdm: $(call obj,$(SUPERVISOR_SRC))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SUPERVISOR_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(CFLAGS) $(SUPERVISOR_LDFLAGS) -o $@ $^
 
 $(BUILD)/hvmdm-model: $(call obj,hvmdm-model.c) $(LIB)
 	$(call say,LD,$@)

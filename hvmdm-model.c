@@ -10,6 +10,7 @@
 #include "hw/core/log.h"
 #include "hw/core/trace.h"
 #include "toolstack/domain.h"
+#include "toolstack/pv_worker.h"
 #include "toolstack/sandbox.h"
 
 static void warn(const char *line)
@@ -42,7 +43,9 @@ static int run(const struct config *c, struct error *e)
         return err;
     config_warn(c, warn);
     err = supervised_open(&s, e);
-    return err < 0 ? err : domain_run(c, s, e);
+    if (err < 0)
+        return err;
+    return supervised_role(s) == SUPERVISED_PV ? pv_worker_run(s, c, e) : domain_run(c, s, e);
 }
 
 int main(int argc, char **argv)

@@ -215,7 +215,7 @@ int pv_xen_open(struct loop *l, unsigned domid, struct pv **out, struct error *e
 
 int pv_xen_open_confined(struct loop *l, unsigned domid, struct pv **out, struct error *e)
 {
-    struct pv *p;
+    struct pv *p = NULL;
     int err = pv_xen_open(l, domid, &p, e);
     struct pv_xen *x;
 

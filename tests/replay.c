@@ -129,7 +129,9 @@ static void disk_nothing(struct block *b)
     (void)b;
 }
 
-static const struct block_ops disk_ops = { disk_submit, disk_nothing, disk_nothing };
+static const struct block_ops disk_ops = { .submit = disk_submit,
+                                            .drain = disk_nothing,
+                                            .close = disk_nothing };
 
 /* Only packet drives have sense data and trays, and this signature in their cylinder registers. */
 static bool looks_like_cd(const struct replay *r, unsigned place)

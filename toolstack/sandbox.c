@@ -146,12 +146,14 @@ static int empty_root(struct error *e)
 
 /* ---- Identity ------------------------------------------------------------------------------- */
 
+/* Up to the first one that the kernel does not know. */
 static int drop_bounding(void)
 {
-    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return -1;
-    return 0;
+    int cap = 0;
+
+    while (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+        cap++;
+    return errno == EINVAL && cap ? 0 : -1;
 }
 
 static int drop_capabilities(void)

@@ -182,6 +182,7 @@ static const struct rule rules[] = {
     ANSWER(BOTH, open, ENOENT),
     ANSWER(BOTH, openat, ENOENT),
     ANSWER(BOTH, stat, ENOENT),
+    ANSWER(BOTH, lstat, ENOENT),
     ANSWER_IF(BOTH, newfstatat, ENOENT, BITS(3, AT_EMPTY_PATH, 0)),
     ANSWER(BOTH, access, ENOENT),
     ANSWER(BOTH, readlink, ENOENT),

@@ -14,9 +14,8 @@
 
 /* What the supervisor and its workers, until these have confined themselves, make use of. */
 static const uint8_t kept[] = {
-    CAP_CHOWN,            /* descriptors and sockets for a worker's user id */
     CAP_DAC_OVERRIDE,     /* images and devices of any owner */
-    CAP_FOWNER,           /* permissions of such */
+    CAP_FOWNER,           /* a socket that somebody left where we are to listen */
     CAP_KILL,             /* workers have another user id */
     CAP_SETUID,           /* a worker drops to its own */
     CAP_SETGID,           /* likewise, and setgroups() */

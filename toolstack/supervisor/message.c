@@ -52,7 +52,8 @@ static void sleep_state(struct message *c)
     int ret = state == 0 || state == 3 ? o->xen->sleep_state(o->domid, state) : -EINVAL;
 
     if (ret < 0)
-        log_error("cannot set the sleep state of the domain to %u: %s", state, strerror(-ret));
+        guest_log_line(&c->w->log, worker_name(c->w),
+                       "cannot set the sleep state of the domain to %u: %s", state, strerror(-ret));
 }
 
 static void want_pv(struct message *c)
@@ -86,7 +87,7 @@ static void give_xenstore(struct message *c)
     w->broker = NULL;
     ret = broker_new(w->s->loop, w->s->o->domid, NULL, &w->broker, &fd, &e);
     if (ret < 0)
-        log_error("%s", e.text);
+        guest_log_line(&w->log, worker_name(w), "%s", e.text);
     worker_tell(w, SUPERVISED_XENSTORE_FD, (uint32_t)-ret, NULL, fd);
     if (fd >= 0)
         close(fd);

@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include "hw/core/log.h"
 #include "ioreq/loop.h"
 #include "toolstack/supervised.h"
 #include "toolstack/supervisor/held.h"
@@ -36,7 +37,9 @@ enum {
     START_AGAIN_MS = 1000, /* after a start that the host refused (no memory, no processes) */
     CRASH_LOOP = 5,        /* deaths in a row without an event completed in between */
     SEATS = 3,             /* device model, PV worker, successor of a device model */
-    INHERITED = 16,        /* descriptors that libxl may give the first device model */
+    RECORDS_AT_ONCE = 8,   /* crash records of a worker; then one each */
+    RECORD_EVERY_MS = 60000,
+    INHERITED = 16, /* descriptors that libxl may give the first device model */
     CONTROL_CLIENTS = 2,
     CONTROL_LINE = PROGRAM_PATH + 256,
 };
@@ -64,6 +67,9 @@ struct worker {
     uint32_t deaths, row;       /* in all; without progress */
     uint64_t events;            /* at the last death */
     uint32_t last_death;        /* enum supervised_death */
+    struct guest_log_limit log; /* whoever makes it die often must not fill the disk */
+    uint32_t records;           /* crash records so far */
+    uint64_t recorded_at;
     char said[SUPERVISED_TEXT]; /* its last words so far */
 };
 
@@ -154,6 +160,7 @@ void worker_ended(struct worker *w, int wait_status);
 void worker_died(struct worker *w, int wait_status);
 void worker_vitals(const struct worker *w, struct supervised_vitals *v); /* a checked copy */
 void worker_record(struct worker *w, int wait_status); /* if it died by its own fault */
+void worker_move_counts(struct worker *to, const struct worker *from);
 void worker_free(struct worker *w);
 const char *worker_name(const struct worker *w);
 uint32_t worker_death(int wait_status); /* enum supervised_death; 0: ended with status 0 */

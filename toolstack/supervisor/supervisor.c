@@ -122,8 +122,10 @@ static void reap(struct supervisor *s)
         if (upgrade_checker_ended(s, pid, status))
             continue;
         for (unsigned i = 0; i < SEATS; i++)
-            if (s->seats[i].pid == pid)
+            if (s->seats[i].pid == pid) {
                 worker_ended(&s->seats[i], status);
+                break;
+            }
     }
     if (s->ending && !anybody_left(s))
         loop_stop(s->loop);

@@ -212,10 +212,7 @@ void upgrade_ready(struct worker *w)
 
     if (w != s->successor || u->state != UPGRADE_START)
         return;
-    w->deaths = old->deaths;
-    w->row = old->row;
-    w->events = old->events;
-    w->last_death = old->last_death;
+    worker_move_counts(w, old);
     s->model = w;
     s->successor = old;
     program_close(&s->program);
@@ -249,9 +246,17 @@ static void finish(struct supervisor *s)
 
 static void end_pv(struct supervisor *s)
 {
+    struct worker *pv = s->pv;
+
     s->upgrade.state = UPGRADE_PV;
-    if (s->pv->pid)
-        worker_kill(s->pv);
+    if (pv->given_up) { /* another build, another chance */
+        pv->given_up = false;
+        pv->row = 0;
+        pv->last_death = SUPERVISED_UPGRADE;
+        pv->start_at = loop_now();
+    }
+    if (pv->pid)
+        worker_kill(pv);
     else
         finish(s);
 }

@@ -258,6 +258,17 @@ void worker_tell_death(uint32_t death, int status, char *to, size_t size)
 
 /* ---- the crash record ----------------------------------------------------------------------- */
 
+static bool may_record(struct worker *w)
+{
+    uint64_t now = loop_now();
+
+    if (w->records >= RECORDS_AT_ONCE && now - w->recorded_at < MS(RECORD_EVERY_MS))
+        return false;
+    w->records++;
+    w->recorded_at = now;
+    return true;
+}
+
 /* Before the successor changes what there is to see. Which build died is known as the path only:
  * the version is ours, and both are installed together. */
 void worker_record(struct worker *w, int status)
@@ -277,7 +288,7 @@ void worker_record(struct worker *w, int status)
         .arena = held_find(&w->held, "arena"),
     };
 
-    if (!s->o->records || !own_fault(facts.death))
+    if (!s->o->records || !own_fault(facts.death) || !may_record(w))
         return;
     worker_vitals(w, &v);
     worker_tell_death(facts.death, status, how, sizeof how);
@@ -304,6 +315,16 @@ void worker_free(struct worker *w)
     worker_init(w, w->s, w->role);
 }
 
+void worker_move_counts(struct worker *to, const struct worker *from)
+{
+    to->deaths = from->deaths;
+    to->events = from->events;
+    to->last_death = from->last_death;
+    to->log = from->log;
+    to->records = from->records;
+    to->recorded_at = from->recorded_at;
+}
+
 static void count_death(struct worker *w, uint32_t death, const struct supervised_vitals *v)
 {
     w->deaths++;
@@ -312,11 +333,11 @@ static void count_death(struct worker *w, uint32_t death, const struct supervise
     w->last_death = death;
 }
 
-static void log_death(const struct worker *w, const char *how, const struct supervised_vitals *v)
+static void log_death(struct worker *w, const char *how, const struct supervised_vitals *v)
 {
-    log_error("%s (generation %u) %s%s%s%s%s", worker_name(w), w->generation, how,
-              v->doing[0] ? ", doing: " : "", v->doing, w->said[0] ? ", having said: " : "",
-              w->said);
+    guest_log_line(&w->log, worker_name(w), "generation %u %s%s%s%s%s", w->generation, how,
+                   v->doing[0] ? ", doing: " : "", v->doing, w->said[0] ? ", having said: " : "",
+                   w->said);
 }
 
 static void give_up(struct worker *w)

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pv_worker - see pv_worker.h.
+ *
+ * It holds nothing that must survive: what a successor needs is in xenstore and in the pages that
+ * the guest has granted. So a hand-over is to let go, and taking back is to adopt like anybody
+ * else. Order at start: everything that has to be opened, then the sandbox, then the first look at
+ * what the guest has written. Absent: a new connection to xenstore after the broker has closed ours
+ * (it closes only on bad requests, which we do not make, and when xenstored dies, which nothing
+ * survives).
+ */
+#include "toolstack/pv_worker.h"
+
+#include <errno.h>
+
+#include <config.h> /* made by configure: HVMDM_UID_BASE */
+#include "hw/core/log.h"
+#include "hw/xen/vkbd.h"
+#include "toolstack/crash.h"
+#include "toolstack/sandbox.h"
+#include "toolstack/xenstore.h"
+
+struct pv_worker {
+    struct supervised *s;
+    struct loop *loop;
+    struct loop_hooks hooks; /* the loop borrows them */
+    struct xenstore *x;
+    struct pv *pv;
+    struct vkbd *vkbd;
+};
+
+static void hand_over(void *opaque)
+{
+    struct pv_worker *w = opaque;
+
+    vkbd_pause(w->vkbd);
+    if (supervised_handed_over(w->s) < 0)
+        log_warn("the supervisor does not hear that the PV worker has handed over");
+}
+
+static void resume(void *opaque)
+{
+    vkbd_resume(((struct pv_worker *)opaque)->vkbd);
+}
+
+/* Asked at each turn of the loop. There are no timers. */
+static uint64_t no_deadline(void *opaque)
+{
+    (void)opaque;
+    crash_alive();
+    return UINT64_MAX;
+}
+
+static int bind_life(struct pv_worker *w, struct error *e)
+{
+    int err = supervised_bind_life(w->s);
+
+    return err < 0 ? error_set(e, err, "the supervisor is gone: %s", strerror(-err)) : 0;
+}
+
+static int open_xenstore(struct pv_worker *w, struct error *e)
+{
+    int fd = supervised_xenstore(w->s);
+
+    if (fd < 0)
+        return error_set(e, fd, "the supervisor gives no connection to xenstore: %s",
+                         strerror(-fd));
+    return xenstore_open_fd(w->loop, fd, &w->x, e);
+}
+
+static int confine(struct pv_worker *w, const struct config *c, struct error *e)
+{
+    const struct sandbox box = { .enabled = !c->no_sandbox,
+                                 .uid = HVMDM_UID_BASE + c->domid,
+                                 .gid = HVMDM_UID_BASE + c->domid,
+                                 .profile = SANDBOX_PV };
+    int err = sandbox_enter(&box, e);
+
+    return err < 0 ? err : bind_life(w, e); /* a change of ids unties it */
+}
+
+static int start(struct pv_worker *w, const struct config *c, pv_open_fn *open, struct error *e)
+{
+    const struct supervised_calls calls = { .hand_over = hand_over, .resume = resume, .opaque = w };
+    int err = bind_life(w, e);
+
+    if (err == 0)
+        err = crash_install(supervised_vitals(w->s), e);
+    if (err == 0)
+        err = open_xenstore(w, e);
+    if (err == 0)
+        err = open(w->loop, c->domid, &w->pv, e);
+    if (err == 0)
+        err = confine(w, c, e);
+    if (err == 0)
+        err = vkbd_open(w->x, c->domid, &w->vkbd, e);
+    if (err < 0)
+        return err;
+    vkbd_set_pv(w->vkbd, w->pv);
+    vkbd_count(w->vkbd, &supervised_vitals(w->s)->events);
+    vkbd_resume(w->vkbd); /* a predecessor's connections are served before we are ready */
+    err = supervised_listen(w->s, w->loop, &calls);
+    if (err == 0)
+        err = supervised_ready(w->s);
+    return err < 0 ? error_set(e, err, "the supervisor is gone: %s", strerror(-err)) : 0;
+}
+
+static void stop(struct pv_worker *w)
+{
+    vkbd_close(w->vkbd);
+    if (w->pv)
+        w->pv->ops->destroy(w->pv);
+    xenstore_close(w->x);
+    supervised_close(w->s);
+    loop_free(w->loop);
+}
+
+int pv_worker_serve(struct supervised *s, const struct config *c, pv_open_fn *open, struct error *e)
+{
+    struct pv_worker w = { .s = s, .hooks = { .deadline = no_deadline } };
+    int err;
+
+    log_set_domain(c->domid);
+    w.loop = loop_new();
+    if (!w.loop) {
+        err = error_set(e, -errno, "cannot make an event loop: %s", strerror(errno));
+        supervised_close(s);
+        return err;
+    }
+    loop_set_hooks(w.loop, &w.hooks);
+    err = start(&w, c, open, e);
+    if (err == 0)
+        loop_run(w.loop);
+    stop(&w);
+    return err;
+}
+
+#ifdef CONFIG_XEN
+int pv_worker_run(struct supervised *s, const struct config *c, struct error *e)
+{
+    return pv_worker_serve(s, c, pv_xen_open_confined, e);
+}
+#endif
