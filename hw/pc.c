@@ -150,7 +150,7 @@ static int add_test_fault(struct machine *m, struct error *e)
 {
 #ifdef HVMDM_TEST_FAULTS
     extern const struct device_ops test_fault_ops;
-    const struct device_row row = { .ops = &test_fault_ops, .base = { 0xe0 } };
+    const struct device_row row = { .ops = &test_fault_ops, .base = { 0xe0, 0xe4 } };
 
     return machine_add(m, &row, e);
 #else

@@ -130,8 +130,8 @@ static void disk_nothing(struct block *b)
 }
 
 static const struct block_ops disk_ops = { .submit = disk_submit,
-                                            .drain = disk_nothing,
-                                            .close = disk_nothing };
+                                           .drain = disk_nothing,
+                                           .close = disk_nothing };
 
 /* Only packet drives have sense data and trays, and this signature in their cylinder registers. */
 static bool looks_like_cd(const struct replay *r, unsigned place)
@@ -189,7 +189,7 @@ static int describe_board(struct replay *r, struct error *e)
 
 static int build(struct replay *r, struct error *e)
 {
-    const struct device_row fault = { .ops = &test_fault_ops, .base = { 0xe0 } };
+    const struct device_row fault = { .ops = &test_fault_ops, .base = { 0xe0, 0xe4 } };
     const struct sim_options options = { .ram_size = (uint64_t)RAM_MIB << 20,
                                          .spare_size = r->vram_mib << 20,
                                          .promiscuous = true };

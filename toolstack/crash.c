@@ -147,14 +147,14 @@ static void put_doing(void)
 
 static void say_doing(void)
 {
-    size_t from;
+    size_t from, i = 0;
 
     crash_put("doing: ");
     from = crash.n;
     put_doing();
-    for (size_t i = 0; i < sizeof crash.vitals->doing; i++)
-        crash.vitals->doing[i] =
-            from + i < crash.n && i + 1 < sizeof crash.vitals->doing ? crash.text[from + i] : '\0';
+    for (; from + i < crash.n && i < sizeof crash.vitals->doing - 1; i++)
+        crash.vitals->doing[i] = crash.text[from + i];
+    crash.vitals->doing[i] = '\0';
     crash_put("\n");
     crash_flush();
 }

@@ -15,7 +15,8 @@
  *
  * One per process, as signal handlers are. x86-64 only.
  * Absent: last words of other threads (those of block/ have all signals blocked: they die by the
- * true signal, without a word); a watchdog for them.
+ * true signal, without a word); a watchdog for them; help against a standard error that blocks
+ * (libxl's is a file).
  */
 #ifndef TOOLSTACK_CRASH_H
 #define TOOLSTACK_CRASH_H

@@ -121,13 +121,18 @@ static bool ours(uintptr_t pc)
     return noted.n && pc >= noted.module[0].text && pc < noted.module[0].end;
 }
 
+static const struct module *module_of(uintptr_t pc)
+{
+    for (unsigned i = 0; i < noted.n; i++)
+        if (pc >= noted.module[i].text && pc < noted.module[i].end)
+            return &noted.module[i];
+    return NULL;
+}
+
 static void put_frame(unsigned n, uintptr_t pc, bool sure)
 {
-    const struct module *m = NULL;
+    const struct module *m = module_of(pc);
 
-    for (unsigned i = 0; i < noted.n && !m; i++)
-        if (pc >= noted.module[i].text && pc < noted.module[i].end)
-            m = &noted.module[i];
     crash_put("  #");
     crash_put_number(n);
     crash_put(" ");
@@ -138,14 +143,23 @@ static void put_frame(unsigned n, uintptr_t pc, bool sure)
     crash_flush();
 }
 
-/* First place in [at, end) that looks like the frame of one of our functions: saved frame pointer
- * that leads upward, return address in our text. 0: none. */
+/* A saved frame pointer that leads upward, behind it a return address. */
+TRACE_READS_STACK static bool is_frame(uintptr_t at, uintptr_t low, uintptr_t end)
+{
+    const uintptr_t *word = (const uintptr_t *)at;
+
+    return at >= low && at % sizeof at == 0 && at < end && end - at >= 2 * sizeof at &&
+           module_of(word[1]);
+}
+
+/* First place in [at, end) that looks like the frame of one of our functions, and leads to another
+ * frame. 0: none. */
 TRACE_READS_STACK static uintptr_t find_frame(uintptr_t at, uintptr_t end)
 {
-    for (unsigned i = 0; i < TRACE_SCAN && at + 2 * sizeof at <= end; i++, at += sizeof at) {
+    for (unsigned i = 0; i < TRACE_SCAN && end - at >= 2 * sizeof at; i++, at += sizeof at) {
         const uintptr_t *word = (const uintptr_t *)at;
 
-        if (word[0] > at && word[0] < end && word[0] % sizeof at == 0 && ours(word[1]))
+        if (ours(word[1]) && is_frame(word[0], at + 2 * sizeof at, end))
             return at;
     }
     return 0;
@@ -163,12 +177,10 @@ TRACE_READS_STACK static uintptr_t find_return(uintptr_t at, uintptr_t end)
 /* A return address is one behind its call: less one, addr2line finds the line of the call. */
 TRACE_READS_STACK static void put_frames(unsigned n, uintptr_t fp, uintptr_t low, uintptr_t end)
 {
-    while (n < TRACE_FRAMES && fp >= low && fp % sizeof fp == 0 && fp + 2 * sizeof fp <= end) {
+    for (; n < TRACE_FRAMES && is_frame(fp, low, end); n++) {
         const uintptr_t *word = (const uintptr_t *)fp;
 
-        if (!word[1])
-            return;
-        put_frame(n++, word[1] - 1, true);
+        put_frame(n, word[1] - 1, true);
         low = fp + 2 * sizeof fp;
         fp = word[0];
     }
@@ -201,6 +213,8 @@ void crash_put_trace(uintptr_t pc, uintptr_t sp, uintptr_t fp, uintptr_t fault)
     /* A stack that ran over: its lowest page is not there. */
     if (fault && fault + TRACE_PAGE > low && fault < low + TRACE_PAGE)
         low = (fault | (TRACE_PAGE - 1)) + 1;
+    if (low >= end)
+        return;
     if (!ours(pc)) {
         fp = find_frame(low, end);
         guess = find_return(low, fp ? fp : low);

@@ -77,7 +77,8 @@ MUST_CHECK int machine_loaded(struct machine *m, struct error *e);
  * successor may have got some way. Then slots_scan() with machine_ring_next(). */
 MUST_CHECK int machine_adopted(struct machine *m, bool own_fault, struct error *e);
 uint16_t machine_ring_next(const struct machine *m);
-/* Add one to *counter (shared memory) for each completed event; NULL: no more. */
+/* Add one to *counter (shared memory) for each completed event; NULL: no more. Not before
+ * machine_adopted(), whose own events are no progress of the guest. */
 void machine_watch(struct machine *m, uint64_t *counter);
 
 /* Looking inside. */

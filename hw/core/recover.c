@@ -92,6 +92,8 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
     m->dropped = false;
     gmem_invalidate(m->mem);
     if (inside) {
+        /* Nothing executed waits in the ring: what came before was taken out before this began. */
+        m->j->ring_next = JOURNAL_NONE;
         recover_pages(m);
         if (m->j->kind == EVENT_REQUEST)
             memset(m->j->done, 0, sizeof m->j->done);

@@ -3,12 +3,13 @@
  * fault - a device that breaks when it is told to: for tests of crash recovery, in test builds only
  * (configure --enable-test-faults).
  *
- * Four ports, of which nobody else's are near on a PC:
+ * Five ports, of which nobody else's are near on a PC:
  *   +0 read   a counter that each read moves on, so that a read done twice shows
  *      write  does one of enum fault
  *   +1 read   errno of the last forbidden system call, 0: it succeeded
  *   +2 read   how often FAULT_ONCE died; kept outside the state, as a death undoes that
  *   +3 scratch
+ *   +4 read   the scratch register, as a read without side effects; dies if it is FAULT_READ
  *
  * Datasheet: none. Absent: faults between two events.
  */
@@ -22,7 +23,7 @@
 
 extern const struct device_ops test_fault_ops;
 
-enum { COUNTER, RESULT, DEATHS, SCRATCH, PORTS };
+enum { COUNTER, RESULT, DEATHS, SCRATCH, PORTS, FAULT_READ = 0xfa };
 enum fault {
     FAULT_NULL = 1, /* null dereference */
     FAULT_LOOP = 2, /* for ever */
@@ -44,7 +45,7 @@ __attribute__((no_sanitize("address", "undefined"), noinline)) static void fault
 {
     volatile uint32_t *volatile nowhere = NULL;
 
-    *nowhere = 1;
+    *nowhere = 1; /* NOLINT(clang-analyzer-core.NullDereference): what it is for */
 }
 
 static void fault_loop(void)
@@ -114,6 +115,17 @@ static uint64_t fault_read(struct device *d, uint32_t offset, unsigned width)
     }
 }
 
+static uint64_t fault_peek(struct device *d, uint32_t offset, unsigned width)
+{
+    const struct fault_state *s = d->state;
+
+    (void)offset;
+    (void)width;
+    if (s->scratch == FAULT_READ)
+        fault_null();
+    return s->scratch;
+}
+
 static void fault_write(struct device *d, uint32_t offset, unsigned width, uint64_t value)
 {
     struct fault_state *s = d->state;
@@ -142,6 +154,7 @@ static int fault_realize(struct device *d, struct error *e)
 
 static const struct region fault_regions[] = {
     { .name = "fault", .space = BUS_PIO, .size = PORTS, .read = fault_read, .write = fault_write },
+    { .name = "peek", .space = BUS_PIO, .size = 1, .read = fault_peek, .constant = true },
 };
 
 const struct device_ops test_fault_ops = {

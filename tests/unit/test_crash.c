@@ -259,7 +259,7 @@ static void wild_registers(void **state)
 static void by_fault_in_handler(void)
 {
     struct bench *b;
-    const struct device_row row = { .ops = &test_fault_ops, .base = { PORT } };
+    const struct device_row row = { .ops = &test_fault_ops, .base = { PORT, PORT + 4 } };
 
     b = bench_new(&row, 1);
     crash_watch_machine(b->m);
@@ -469,7 +469,7 @@ static void the_time_of_disk_threads_does_not_count(void **state)
 
 static struct bench *board(void)
 {
-    const struct device_row row = { .ops = &test_fault_ops, .base = { PORT } };
+    const struct device_row row = { .ops = &test_fault_ops, .base = { PORT, PORT + 4 } };
     struct bench *b = bench_new(&row, 1);
 
     machine_watch(b->m, &page->events);

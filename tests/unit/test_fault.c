@@ -41,7 +41,7 @@ static int start(void **state)
 {
     static const struct device_row rows[] = {
         { .ops = &legacy_ops, .base = { PORT_ZERO, 0xc0, 0x80, 0x480, 0x92, 0xe9 } },
-        { .ops = &test_fault_ops, .base = { PORT } },
+        { .ops = &test_fault_ops, .base = { PORT, PORT + 4 } },
     };
 
     (void)state;
@@ -220,6 +220,22 @@ static void endless_loop_is_fenced_after_two_deaths(void **state)
     fenced_by(LOOP, SIGXCPU);
 }
 
+/* A read for which no state is kept in case of a death is charged to its device all the same. */
+static void a_constant_read_is_fenced_after_two_deaths(void **state)
+{
+    (void)state;
+    guest_asks(PORT + 3, false, 0xfa);
+    assert_int_equal(generation(0, 0, 0), 0);
+    guest_asks(PORT + 4, true, 0);
+    assert_int_equal(generation(1, 0, 0), SIGSEGV);
+    assert_string_equal(vitals->doing, "test_fault: port read 0xe4 size 1");
+    assert_int_equal(generation(2, SIGSEGV, 0), SIGSEGV);
+    assert_int_equal(generation(3, SIGSEGV, 0), 0);
+    assert_int_equal(slot_answer(), 0xff);
+    assert_int_equal(guest_reads(PORT + 4), 0xff);
+    assert_fenced();
+}
+
 static void a_kill_from_outside_fences_nothing(void **state)
 {
     (void)state;
@@ -271,7 +287,7 @@ static char directory[64];
 static void pc_dies(unsigned fault, uint64_t later)
 {
     static struct display screen;
-    const struct device_row row = { .ops = &test_fault_ops, .base = { PORT } };
+    const struct device_row row = { .ops = &test_fault_ops, .base = { PORT, PORT + 4 } };
     struct pc_host host = { .vcpus = 1,
                             .boot = "c",
                             .xen_platform = true,
@@ -462,6 +478,7 @@ int main(void)
         UNIT(null_pointer_is_fenced_after_two_deaths),
         UNIT(abort_is_fenced_after_two_deaths),
         UNIT(endless_loop_is_fenced_after_two_deaths),
+        UNIT(a_constant_read_is_fenced_after_two_deaths),
         UNIT(a_kill_from_outside_fences_nothing),
         UNIT(a_timer_is_switched_off_after_two_deaths),
         UNIT(what_kills_once_is_done_the_second_time),

@@ -31,7 +31,7 @@ static struct supervised_vitals vitals;
 
 static int start(void **state)
 {
-    const struct device_row row = { .ops = &test_fault_ops, .base = { PORT } };
+    const struct device_row row = { .ops = &test_fault_ops, .base = { PORT, PORT + 4 } };
 
     (void)state;
     strcpy(root, "/tmp/hvmdm-record-XXXXXX");

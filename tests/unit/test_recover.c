@@ -27,7 +27,7 @@
 #include "tests/bench.h"
 
 extern const struct device_ops pciconf_ops, i8042_ops, uart16550_ops, piix3_ide_ops, piix4_pm_ops;
-extern const struct device_ops stdvga_ops, legacy_ops;
+extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops;
 
 enum { IDE_DEVFN = 1 << 3 | 1, PM_DEVFN = 1 << 3 | 3, BM = 0xc000 };
 enum { VRAM_GFN = 0x2000, VRAM_BYTES = 1 << 20, DISK_BYTES = 64 * 512 };
@@ -53,9 +53,12 @@ struct memory {
 struct event {
     const char *name;
     void (*prepare)(struct bench *b);
-    struct request request; /* size 0: none */
-    bool buffered;          /* goes through the ring */
-    uint64_t later;         /* ns: then timers run */
+    struct request request;        /* size 0: none */
+    bool buffered;                 /* goes through the ring */
+    uint64_t later;                /* ns: then timers run */
+    void (*host)(struct bench *b); /* instead of a request: what the host side does */
+    bool once;                     /* nobody repeats it: done, or not done, but nothing between */
+    uint64_t time;                 /* instead of a request: ns in which timers run */
 };
 
 static struct display screen;
@@ -75,9 +78,12 @@ static struct bench *board(void)
           .devfn = ANY_PCI,
           .host = { .display = &screen, .vram_gfn = VRAM_GFN, .vram_bytes = VRAM_BYTES } },
         { .ops = &uart16550_ops, .base = { 0x3f8 }, .isa_irq = { 4 } },
+        { .ops = &xen_platform_ops, .devfn = ANY_PCI, .base = { 0x10 } },
     };
 
     row[3].host.disk[0] = bench_disk_new(DISK_BYTES, false);
+    row[3].host.disk[2] = bench_disk_new(DISK_BYTES, true);
+    row[3].host.cdrom[2] = true;
     row[5].host.chr = bench_chardev_new(64);
     return bench_new(row, ARRAY_SIZE(row));
 }
@@ -166,6 +172,70 @@ static void dma_write_ready(struct bench *b)
     dma_ready(b, 0xca);
 }
 
+/* Guest RAM ends in the middle of what the transfer is to fill. */
+static void dma_read_past_end(struct bench *b)
+{
+    uint8_t prd[8] = { 0, 0xfe, 0xff, 0, 0, 4, 0, 0x80 }; /* 1024 bytes at 16 MiB - 512 */
+
+    dma_ready(b, 0xc8);
+    bench_ram_put(b, WINDOW, prd, sizeof prd);
+}
+
+/* The disk has the request, and will be done with it when the test says. */
+static void dma_read_in_flight(struct bench *b)
+{
+    dma_ready(b, 0xc8);
+    bench_disk(b->rows[3].host.disk[0])->hold = true;
+    bench_outb(b, BM, 9);
+}
+
+static void dma_write_in_flight(struct bench *b)
+{
+    dma_ready(b, 0xca);
+    bench_disk(b->rows[3].host.disk[0])->hold = true;
+    bench_outb(b, BM, 1);
+}
+
+static void sector_out_in_flight(struct bench *b)
+{
+    ide_writing(b);
+    bench_disk(b->rows[3].host.disk[0])->hold = true;
+    bench_rep(b, 0x1f0, false, 2, WINDOW, 256, false);
+}
+
+static void disk_is_done(struct bench *b)
+{
+    bench_disk(b->rows[3].host.disk[0])->hold = false;
+    bench_disk_release(b->rows[3].host.disk[0], UINT_MAX);
+}
+
+/* All of a READ(10) of two blocks but its last word. */
+static void packet_nearly_there(struct bench *b)
+{
+    static const uint16_t words[] = { 0x0028, 0, 0x0100, 0, 2 };
+
+    bench_outb(b, 0x176, 0xa0);
+    bench_outb(b, 0x174, 0x00); /* 2048 bytes at a time */
+    bench_outb(b, 0x175, 0x08);
+    bench_outb(b, 0x177, 0xa0);
+    bench_step(b, 1000000);
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+        bench_outw(b, 0x170, words[i]);
+}
+
+/* Too few characters for an interrupt: there will be one when no more come. */
+static void uart_waits(struct bench *b)
+{
+    uart_on(b);
+    bench_outb(b, 0x3fa, 0xc7);
+    bench_chardev_give(b->rows[5].host.chr, (const uint8_t *)"xyz", 3);
+}
+
+static void host_types(struct bench *b)
+{
+    bench_chardev_give(b->rows[5].host.chr, (const uint8_t *)"xyz", 3);
+}
+
 static void planar(struct bench *b)
 {
     bench_cfg_write(b, 2 << 3, 0x04, 2, 3);
@@ -210,6 +280,17 @@ static const struct event events[] = {
     { "VGA latch load", planar, MEM(0xa0001, 1, true, 0), .later = 0 },
     { "VGA write", planar, MEM(0xa0000, 2, false, 0x1234), .later = 0 },
     { "VGA buffered write", planar, MEM(0xa0000, 1, false, 0x0f), .buffered = true },
+    /* Done twice it would show, unlike what Xen buffers today. */
+    { "DMA controller buffered write", nothing, PIO(0x00, 1, false, 0x5a), .buffered = true },
+    { "invalidate", planar, { .type = REQ_INVALIDATE, .size = 4, .data = UINT64_MAX }, .later = 0 },
+    { "unplug", dma_read_ready, PIO(0x10, 2, false, 1), .later = 1000 },
+    { "IDE DMA read past the end of memory", dma_read_past_end, PIO(BM, 1, false, 9), .later = 1 },
+    { "CD packet", packet_nearly_there, PIO(0x170, 2, false, 0), .later = 1000 },
+    { "IDE DMA read is done", dma_read_in_flight, .host = disk_is_done, .later = 1000 },
+    { "IDE DMA write is done", dma_write_in_flight, .host = disk_is_done, .later = 1000 },
+    { "IDE sector out is done", sector_out_in_flight, .host = disk_is_done, .later = 1000 },
+    { "serial timer", uart_waits, .time = 100000000, .later = 100000000 },
+    { "serial receives", uart_on, .host = host_types, .once = true, .later = 10 },
 };
 
 /* --- Memory that processes share. */
@@ -265,10 +346,20 @@ static void run_event(struct bench *b, const struct event *v)
 {
     struct slots *s = sim_slots(b->hv);
 
-    if (v->buffered)
+    if (v->host)
+        v->host(b);
+    else if (v->time)
+        bench_step(b, v->time);
+    else if (v->buffered)
         slots_drain_buffered(s);
     else
         slots_run_vcpu(s, 1);
+}
+
+static void run_nothing(struct bench *b, const struct event *v)
+{
+    (void)b;
+    (void)v;
 }
 
 static void run_later(struct bench *b, const struct event *v)
@@ -354,10 +445,12 @@ static void in_child(struct bench *b, const struct event *v,
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* The clock of the simulator starts where the dead one's had started. */
 static void succeed(struct bench *b, const struct event *v)
 {
-    (void)v;
+    bench_disk(b->rows[3].host.disk[0])->hold = false;
     take_over(b);
+    bench_step(b, v->time);
 }
 
 static const char *difference(struct bench *b, const struct outcome *x, const struct outcome *y)
@@ -415,6 +508,8 @@ static void place_request(struct bench *b, const struct event *v)
 
     earlier.vcpu = 1;
     assert_int_equal(sim_request(b->hv, &earlier), 0);
+    if (v->host || v->time)
+        return;
     if (v->buffered) {
         for (unsigned i = 0; i < 3; i++) {
             assert_int_equal(sim_buffered(b->hv, &again), 0);
@@ -437,6 +532,7 @@ static void dies_anywhere(void **state)
     const struct event *v = *state;
     struct memory *before = shared(sizeof *before), *now = shared(sizeof *now);
     struct outcome *want = shared(sizeof *want), *got = shared(sizeof *got);
+    struct outcome *undone = shared(sizeof *undone);
     struct bench *b = board();
     unsigned points;
 
@@ -445,8 +541,10 @@ static void dies_anywhere(void **state)
     keep(b, before);
     in_child(b, v, run_event, want);
     restore(b, before);
+    in_child(b, v, run_nothing, undone);
+    restore(b, before);
     points = run_killed(b, v, UINT_MAX, now);
-    assert_in_range(points, 3, POINTS);
+    assert_in_range(points, 2, POINTS);
     for (unsigned n = 0; n <= points; n++) {
         const char *what;
 
@@ -454,7 +552,7 @@ static void dies_anywhere(void **state)
         assert_int_equal(run_killed(b, v, n, now), n);
         in_child(b, v, succeed, got);
         what = difference(b, want, got);
-        if (what)
+        if (what && !(v->once && !difference(b, undone, got)))
             fail_msg("%s: death after store %u of %u: %s", v->name, n, points, what);
     }
     bench_free(b);
@@ -462,11 +560,14 @@ static void dies_anywhere(void **state)
     munmap(now, sizeof *now);
     munmap(want, sizeof *want);
     munmap(got, sizeof *got);
+    munmap(undone, sizeof *undone);
 }
 
 int main(void)
 {
     static struct CMUnitTest group[ARRAY_SIZE(events)];
+
+    log_set_level(LOG_ERROR);
 
     for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
         group[i] = (struct CMUnitTest){ events[i].name, dies_anywhere, NULL, NULL,
