@@ -146,6 +146,7 @@ static const struct rule rules[] = {
     ALLOW(M, set_robust_list),
     ALLOW(M, rseq),
     ALLOW(M, sched_getaffinity),
+    ALLOW(M, sched_yield), /* exit(), while a thread holds the lock of a stream */
     ALLOW(M, exit),
     ALLOW(BOTH, futex),
     ALLOW(BOTH, restart_syscall),

@@ -54,7 +54,7 @@ static const struct known known[] = {
     BOTH(getppid), BOTH(getuid), BOTH(geteuid), BOTH(getrandom),
     MODEL(pread64), MODEL(pwrite64), MODEL(preadv), MODEL(pwritev), MODEL(preadv2),
     MODEL(pwritev2), MODEL(fdatasync), MODEL(ftruncate), MODEL(memfd_create), MODEL(accept4),
-    MODEL(set_robust_list), MODEL(rseq), MODEL(sched_getaffinity),
+    MODEL(set_robust_list), MODEL(rseq), MODEL(sched_getaffinity), MODEL(sched_yield),
     /* allowed with some arguments */
     SOME_BOTH(sendto), SOME_BOTH(fcntl), SOME_BOTH(ioctl), SOME_BOTH(mmap), SOME_BOTH(mprotect),
     SOME_BOTH(tgkill), SOME_BOTH(prlimit64), SOME_BOTH(prctl), SOME_MODEL(getsockopt),
