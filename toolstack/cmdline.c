@@ -372,7 +372,7 @@ static int opt_log_level(struct cmdline *p, char *value)
 
 static int opt_check_arena(struct cmdline *p, char *value)
 {
-    uint64_t v;
+    uint64_t v = 0;
     int ret = cmdline_number(p, "the descriptor", value, 0, INT32_MAX, &v);
 
     if (ret == 0) {

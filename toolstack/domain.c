@@ -10,6 +10,7 @@
 #include "hw/xen/vkbd.h"
 #include "ioreq/pv.h"
 #include "ioreq/xen.h"
+#include "toolstack/crash.h"
 #include "toolstack/ctl.h"
 #include "toolstack/domain_private.h"
 #include "toolstack/xenstore.h"
@@ -77,13 +78,16 @@ static int meet_supervisor(struct domain *d, struct error *e)
     const struct supervised_calls calls = {
         .quit = end, .hand_over = hand_over, .resume = resume, .gone = end, .opaque = d
     };
-    int err = supervised_bind_life(d->s);
+    int err;
 
+    if (!d->s)
+        return 0;
+    err = supervised_bind_life(d->s);
     if (err == 0)
         err = supervised_listen(d->s, d->loop, &calls);
     if (err < 0)
-        error_set(e, err, "the supervisor is gone: %s", strerror(-err));
-    return err;
+        return error_set(e, err, "the supervisor is gone: %s", strerror(-err));
+    return crash_install(supervised_vitals(d->s), e);
 }
 
 /* --- The end. The order matters: nothing may reach a device, or use a mapping, that is gone
@@ -102,6 +106,7 @@ static void stop(struct domain *d)
         qmp_free(d->qmp);
     if (d->m && !d->leave)
         machine_drain(d->m);
+    crash_watch_machine(NULL);
     machine_free(d->m);
     if (d->hv)
         d->hv->ops->destroy(d->hv);

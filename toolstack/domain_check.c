@@ -111,6 +111,7 @@ static const struct block_ops nothing_ops = { .submit = nothing_submit,
 
 struct trial {
     struct domain d;
+    struct domain_state board; /* as the arena describes it */
     struct block disk[PC_DISKS];
     uint8_t rom[1]; /* nobody reads it: only its size counts */
 };
@@ -161,14 +162,11 @@ static int check_kept(struct hv *hv, struct kept *kept, struct error *e)
 static int try(struct trial *t, struct error *e)
 {
     struct domain *d = &t->d;
-    struct domain_state *board = calloc(1, sizeof *board);
-    int err = board ? find_board(t, board, e) : error_set(e, -ENOMEM, "out of memory");
+    int err = find_board(t, &t->board, e);
 
-    if (err == 0)
-        dummy_host(t, board);
-    free(board);
     if (err < 0)
         return err;
+    dummy_host(t, &t->board);
     d->hv = hv_sim_new(NULL);
     if (!d->hv)
         return error_set(e, -errno, "cannot make a simulator: %s", strerror(errno));

@@ -101,12 +101,17 @@ static int build_other_layout(struct domain *d, struct error *e)
     const struct arena old = d->arena;
     int err;
 
-    if (!d->spare.h)
-        return error_set(e, -ESTALE,
-                         "the state arena was laid out by another version of hvmdm, and only an "
-                         "upgrade can take that over");
-    if (old.h->in_transaction)
-        return error_set(e, -EBUSY, "the state arena was left in the middle of an event");
+    if (!d->spare.h) {
+        error_set(
+            e, -ESTALE,
+            "the state arena was laid out by another version of hvmdm, and only an upgrade can "
+            "take that over");
+        return -ESTALE;
+    }
+    if (old.h->in_transaction) {
+        error_set(e, -EBUSY, "the state arena was left in the middle of an event");
+        return -EBUSY;
+    }
     d->arena = d->spare;
     d->spare = old;
     err = domain_add_record(d, e);

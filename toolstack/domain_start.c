@@ -13,6 +13,7 @@
 #include "hw/xen/vkbd.h"
 #include "ioreq/pv.h"
 #include "ioreq/xen.h"
+#include "toolstack/crash.h"
 #include "toolstack/domain_private.h"
 #include "toolstack/sandbox.h"
 #include "toolstack/xenstore.h"
@@ -23,6 +24,7 @@ static uint64_t next_deadline(void *opaque)
 {
     struct domain *d = opaque;
 
+    crash_alive(); /* once each turn of the loop */
     return d->leave ? UINT64_MAX : machine_host_deadline(d->m);
 }
 
@@ -91,6 +93,7 @@ static void connect_machine(struct domain *d)
     hv_xen_set_sink(d->hv, &sink);
     /* The page is shared with the supervisor, who only reads it. */
     machine_watch(d->m, (uint64_t *)(uintptr_t)&supervised_vitals(d->s)->events);
+    crash_watch_machine(d->m);
     d->hooks = (struct loop_hooks){ next_deadline, deadline_expired, poll_guest, d };
     loop_set_hooks(d->loop, &d->hooks);
 }

@@ -144,6 +144,27 @@ static void test_lock_within_one_process(void **state)
     assert_int_equal(try_open(f, false, 0), 0);
 }
 
+/* The lock goes with the open file from one owner to the next, and nobody gets in between. */
+static void test_lock_is_handed_over(void **state)
+{
+    struct image *f = *state;
+    struct block *b = image_open(f, false), *next;
+    struct block_options o = { .fd = dup(b->fd), .format = "raw", .locked = true, .no_ring = true };
+    struct rival r;
+
+    assert_int_equal(block_open(f->l, &o, &next, &f->e), 0);
+    block_leave(b);
+    assert_int_equal(try_open(f, false, 0), -EBUSY);
+    o.fd = dup(next->fd);
+    block_leave(next);
+    assert_int_equal(try_open(f, false, 0), -EBUSY);
+    assert_int_equal(block_open(f->l, &o, &next, &f->e), 0);
+    block_close(next); /* the last owner gives it up */
+    r = rival_start(f, false, NULL, 0, 0);
+    rival_end(&r, 0);
+    block_leave(NULL);
+}
+
 /* The bytes by which QEMU processes exclude each other. */
 static void test_foreign_lock_bytes(void **state)
 {
@@ -181,7 +202,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, image_setup, image_teardown)
     const struct CMUnitTest tests[] = {
         T(test_writer_excludes_others),  T(test_readers_share),      T(test_lock_is_retried),
-        T(test_lock_within_one_process), T(test_foreign_lock_bytes),
+        T(test_lock_within_one_process), T(test_foreign_lock_bytes), T(test_lock_is_handed_over),
     };
 
     return cmocka_run_group_tests_name("block_locks", tests, NULL, NULL);

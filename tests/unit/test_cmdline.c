@@ -710,6 +710,30 @@ static void shows_itself(void **state)
     config_free(&c);
 }
 
+static void supervisor_s_own(void **state)
+{
+    static char *const check[] = { "hvmdm-model", "--check-arena", "5" };
+    static char *const wrong[] = { "hvmdm-model", "--check-arena", "x" };
+    static char *const open_box[] = { "hvmdm",    "--no-sandbox", "-xen-domid", "7",
+                                      "-machine", "xenfv",        "-m",         "64" };
+    struct error e = { "" };
+    struct config c;
+
+    (void)state;
+    assert_int_equal(config_parse(&c, 3, check, &e), 0);
+    assert_int_equal(c.action, CONFIG_CHECK_ARENA);
+    assert_int_equal(c.arena_fd, 5);
+    config_free(&c);
+    assert_int_equal(config_parse(&c, 3, wrong, &e), -EINVAL);
+    config_free(&c);
+    e.text[0] = '\0';
+    assert_int_equal(config_parse(&c, 8, open_box, &e), 0);
+    assert_true(c.no_sandbox);
+    assert_int_equal(c.action, CONFIG_RUN);
+    assert_int_equal(c.arena_fd, -1);
+    config_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -730,6 +754,7 @@ int main(void)
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(actions),
         cmocka_unit_test(shows_itself),
+        cmocka_unit_test(supervisor_s_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
