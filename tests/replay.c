@@ -130,8 +130,8 @@ static void disk_nothing(struct block *b)
 }
 
 static const struct block_ops disk_ops = { .submit = disk_submit,
-                                            .drain = disk_nothing,
-                                            .close = disk_nothing };
+                                           .drain = disk_nothing,
+                                           .close = disk_nothing };
 
 /* Only packet drives have sense data and trays, and this signature in their cylinder registers. */
 static bool looks_like_cd(const struct replay *r, unsigned place)
