@@ -390,7 +390,7 @@ static void start_failed(struct worker *w, int status)
     char how[96];
 
     worker_record(w, status);
-    if (WIFSIGNALED(status) || w->said[0]) {
+    if (WIFSIGNALED(status)) {
         worker_tell_death(worker_death(status), status, how, sizeof how);
         log_error("the device model %s before it was ready%s%s", how, w->said[0] ? ": " : "",
                   w->said);
