@@ -397,7 +397,7 @@ static void no_bytes(void *opaque, const uint8_t *bytes, size_t n)
 static void pty_inside(void *opaque)
 {
     static const uint8_t bytes[1024];
-    const struct chardev_user user = { no_room, no_bytes, no_matter, NULL };
+    const struct chardev_user user = { no_room, no_bytes, no_matter, NULL, NULL };
     struct loop *l = loop_new();
     struct error e = { "" };
     struct chardev *c;
