@@ -32,6 +32,7 @@
 
 #include "block/lock.h"
 #include "hw/core/arena.h"
+#include "ioreq/pv.h"
 #include "ioreq/sim_private.h"
 #include "ioreq/xen.h"
 #include "tests/image.h"
@@ -231,6 +232,13 @@ int hv_xen_restrict(struct hv *hv, struct error *e)
     (void)hv, (void)e;
     fail_msg("this test is not confined");
     return 0;
+}
+
+/* Supervised device models have no back ends. */
+int pv_xen_open(struct loop *l, unsigned domid, struct pv **out, struct error *e)
+{
+    (void)l, (void)domid, (void)out;
+    return error_set(e, -ENOTSUP, "this test is supervised");
 }
 
 void hv_xen_set_log_dirty(struct hv *hv, bool on)
