@@ -232,7 +232,7 @@ static int adopt(struct domain *d, struct error *e)
     supervised_vitals(d->s)->server = hv_xen_server(d->hv) + 1;
     /* Our own copy counts from now on; the supervisor goes back to the other one if we do not get
      * ready. */
-    if (d->spare.adopted) {
+    if (d->spare.adopted) { /* it is the predecessor's arena now */
         hv_xen_keep(d->hv, d->kept);
         err = domain_hold(d, "arena", d->arena.fd, e);
     }
@@ -258,6 +258,7 @@ static int start_successor(struct domain *d, struct error *e)
     if (err < 0)
         return err;
     d->leave = false;
+    arena_destroy(&d->spare);
     log_info("generation %u serves the guest now", (unsigned)supervised_generation(d->s));
     domain_drop_unplugged(d);
     hv_xen_scan(d->hv, machine_ring_next(d->m));

@@ -58,6 +58,23 @@ static void say(int qmp, const char *text)
     assert_int_equal(write(qmp, text, strlen(text)), strlen(text));
 }
 
+/* With a descriptor, as libxl passes a medium. */
+static void say_with(int qmp, const char *text, int fd)
+{
+    struct iovec part = { (void *)(uintptr_t)text, strlen(text) };
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof fd)];
+    } control = { .head = { CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS } };
+    struct msghdr h = { .msg_iov = &part,
+                        .msg_iovlen = 1,
+                        .msg_control = control.bytes,
+                        .msg_controllen = sizeof control.bytes };
+
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+    assert_int_equal(sendmsg(qmp, &h, 0), strlen(text));
+}
+
 /* Until the answer to the latest command is there. */
 static void heard(struct fixture *f, struct worker *w, int qmp)
 {
@@ -94,7 +111,7 @@ static void medium_follows(void **state)
     struct fixture *f = *state;
     struct worker w = up(f, 0);
     char text[4096];
-    int qmp = qmp_open(f, &w);
+    int qmp = qmp_open(f, &w), fd;
 
     say(qmp, "{\"execute\":\"eject\",\"arguments\":{\"id\":\"ide-5632\",\"force\":true}}");
     heard(f, &w, qmp);
@@ -103,11 +120,12 @@ static void medium_follows(void **state)
     close(qmp);
     w = up(f, SIGKILL);
     qmp = qmp_open(f, &w);
-    snprintf(text, sizeof text,
-             "{\"execute\":\"blockdev-change-medium\",\"arguments\":"
-             "{\"id\":\"ide-5632\",\"filename\":\"%s\",\"format\":\"raw\"}}",
-             f->cd);
-    say(qmp, text);
+    fd = open(f->cd, O_RDONLY | O_CLOEXEC);
+    say_with(qmp, "{\"execute\":\"add-fd\",\"arguments\":{\"fdset-id\":1}}", fd);
+    heard(f, &w, qmp);
+    close(fd);
+    say(qmp, "{\"execute\":\"blockdev-change-medium\",\"arguments\":"
+             "{\"id\":\"ide-5632\",\"filename\":\"/dev/fdset/1\",\"format\":\"raw\"}}");
     heard(f, &w, qmp);
     assert_non_null(find_held(f, "disk2"));
     murder(f, &w);
@@ -117,7 +135,7 @@ static void medium_follows(void **state)
     say(qmp, "{\"execute\":\"query-block\"}");
     memset(text, 0, sizeof text);
     assert_true(read(qmp, text, sizeof text - 1) > 0);
-    assert_non_null(strstr(text, f->cd)); /* by its name */
+    assert_non_null(strstr(text, "/dev/fdset/1")); /* by the name that it was given */
     close(qmp);
     quit(f, &w);
 }

@@ -106,7 +106,7 @@ void payload_main(void)
     serial_text("draw: begin\r\n");
     if (work[WHAT] == 'p') {
         planar_mode();
-        for (uint32_t i = 0; i < n * 16; i++) {
+        for (uint32_t i = 0; i < n * 4; i++) {
             square(i);
         }
     } else {
