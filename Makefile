@@ -7,7 +7,7 @@ Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 
 # Whatever needs a configured tree configures it; the others must work on a bare machine.
-BARE := help deps clean check soak demo lab format
+BARE := help deps clean check soak demo lab lab-variants format
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 $(BUILD)/config.mk: configure VERSION
 	./configure --builddir=$(BUILD) $(CONFIGURE_ARGS)
@@ -44,7 +44,7 @@ HWTESTS := $(DEVICES:%=$(BUILD)/tests/hw-%)
 UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
 PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
 
-.PHONY: all check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests fuzz
+.PHONY: all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests fuzz
 all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
 
 help:
@@ -134,6 +134,15 @@ $(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c h
 		printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" "$(CURDIR)" "$$f" \
 		'$(subst ",\",$(CC) $(CPPFLAGS) $(CFLAGS)) -c '"$$f"; sep=,; done; echo ']'; } > $@
 	$(Q)ln -sf $(BUILD)/compile_commands.json compile_commands.json
+
+# Builds that only the lab uses: with a device that breaks on request, and with another layout of the
+# state, to upgrade to.
+lab-variants:
+	$(Q)./configure --builddir=build/variants/faults --enable-test-faults >/dev/null
+	$(Q)$(MAKE) --no-print-directory BUILD=build/variants/faults programs
+	$(Q)./configure --builddir=build/variants/layout2 --test-layout=2 >/dev/null
+	$(Q)$(MAKE) --no-print-directory BUILD=build/variants/layout2 programs
+programs: $(PROGRAMS)
 
 check:
 	$(Q)tests/check.sh

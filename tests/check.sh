@@ -84,6 +84,7 @@ fuzz_smoke() {
 
 lab() {
     step build build build all --enable-werror
+    step build-variants make -j"$jobs" lab-variants
     [ "$failed" -eq 0 ] || finish
     [ $# -gt 0 ] || set -- $(tests/lab/lab list)
     tests/lab/lab run "$@" >"$log/lab.log" 2>&1 &

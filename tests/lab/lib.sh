@@ -243,6 +243,14 @@ guest_destroy()
     xl destroy "$1" >>"$xl_log" 2>&1 || fail "xl destroy $1"
 }
 
+# All processes of a guest's device model: what libxl has started, and its children.
+dm_family()
+{
+    local pid
+    pid=$(dm_pid "$1")
+    [ -z "$pid" ] || echo "$pid $(cat "/proc/$pid/task/$pid/children" 2>/dev/null)"
+}
+
 # worker_pid NAME model|pv: the process that the guest's supervisor has for this role; empty if none.
 worker_pid()
 {

@@ -46,7 +46,7 @@ fi
 say "thief: refused after $(($(date +%s) - begin)) s: $(dm_log thief | grep 'in use' | tail -n 1)"
 expect "refused within 60 s" [ $(($(date +%s) - begin)) -le 60 ]
 expect "a sentence about the image in use" eval 'dm_log thief | grep -q "idle.img.* is in use"'
-expect "which names the holder" eval 'dm_log thief | grep -q "process $(dm_pid owner)"'
+expect "which names the holder" eval 'dm_log thief | grep -q -E "process ($(dm_family owner | sed "s/ *$//; s/ /|/g"))"'
 expect "the owner is still there" [ -n "$(domid_of owner)" ]
 expect "and its device model too" [ -d "/proc/$(dm_pid owner)" ]
 guest_destroy owner

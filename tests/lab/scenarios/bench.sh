@@ -37,23 +37,33 @@ note_start()
 note_memory()
 {
     local pid
-    pid=$(dm_pid "$2")
-    awk -v model="$1" '{ sum[$1] += $2 } END {
+    sync # pages of programs that are not written back yet count as dirty
+    for pid in $(dm_family "$2"); do
+        cat "/proc/$pid/smaps_rollup"
+        sed -n 's/^Threads:/Threads: /p' "/proc/$pid/status"
+        echo "Process: $(awk -v pid="$pid" '/^Pss_Dirty:/ { print pid, $2 }' "/proc/$pid/smaps_rollup")" \
+            "$(cat "/proc/$pid/comm")" >&2
+    done | awk -v model="$1" '{ sum[$1] += $2 } END {
         printf "%s pss_dirty_kib %d\n%s pss_kib %d\n", model, sum["Pss_Dirty:"], model, sum["Pss:"]
-    }' /proc/"$pid"/smaps_rollup >>$out
-    # shellcheck disable=SC2012 # one line per thread
-    echo "$1 threads $(ls /proc/"$pid"/task | wc -l)" >>$out
+        printf "%s threads %d\n", model, sum["Threads:"]
+    }' >>$out
+}
+
+switches()
+{
+    local pid
+    for pid in $(dm_family "$1"); do
+        cat "/proc/$pid/status"
+    done | awk '/^voluntary/ { sum += $2 } END { print sum }'
 }
 
 # Context switches of an idle guest's device model in ten seconds: each is a wake-up.
 note_wakeups()
 {
-    local pid before after
-    pid=$(dm_pid "$2")
-    before=$(awk '/^voluntary/ { print $2 }' /proc/"$pid"/status)
+    local before
+    before=$(switches "$2")
     sleep 10
-    after=$(awk '/^voluntary/ { print $2 }' /proc/"$pid"/status)
-    echo "$1 wakeups_10s $((after - before))" >>$out
+    echo "$1 wakeups_10s $(($(switches "$2") - before))" >>$out
 }
 
 accesses()
