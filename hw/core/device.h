@@ -69,8 +69,8 @@ struct region {
     uint32_t (*read_block)(struct device *d, uint32_t offset, void *buf, uint32_t len);
     uint32_t (*write_block)(struct device *d, uint32_t offset, const void *buf, uint32_t len);
     bool constant; /* reading has no side effects: no shadow is taken for reads */
-    /* Optional: true if a read of one byte there would change nothing now, as a status register that
-     * is polled: that read is then treated like one of a constant region. */
+    /* Optional: true if a read of one byte there would change nothing now, as a status register
+     * that is polled: that read is then treated like one of a constant region. */
     bool (*settled)(const struct device *d, uint32_t offset);
 };
 

@@ -99,7 +99,7 @@ for model in hvmdm qemu; do
     [ $model = hvmdm ] && path=$hvmdm || path=$peer
     wrapper "$path"
     accesses $model
-    [ -n "$BENCH_NO_IDLE" ] || idle $model
+    [ -n "$LAB_BENCH_SHORT" ] || idle $model
 done
 sed 's/^/  /' $out
 expect_clean
