@@ -52,8 +52,11 @@ int main(int argc, char **argv)
 {
     struct config *c;
     struct error e = { "" };
-    int err = sandbox_test_main(argc, argv);
+    int err = sandbox_raise_limits();
 
+    if (err < 0)
+        log_warn("cannot raise the limit on the size of files: %s", strerror(-err));
+    err = sandbox_test_main(argc, argv);
     if (err >= 0)
         return err; /* a test of the confinement, and nothing else */
     c = malloc(sizeof *c);

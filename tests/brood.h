@@ -17,6 +17,7 @@
  *     leave             ends with status 0 then
  *     deaf, stuck       does not follow QUIT, HAND_OVER
  *     expire            dies after it has handed over
+ *     user              it is ready as user 4711, group 4712
  *
  * Other files there: flood (no worker reads its socket), domain-gone, records, check-fails,
  * check-hangs, self-fails. Functions check with cmocka's assertions.
@@ -57,7 +58,7 @@ void brood_remove(const char *name);
 void brood_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void brood_prepare(struct brood *b);
-void brood_launch(struct brood *b);
+void brood_launch(struct brood *b); /* the supervisor; it inherits one descriptor */
 /* Both, with these words for the first model, which serves then. Its pid. */
 pid_t brood_start(struct brood *b, const char *words);
 void brood_end(struct brood *b); /* and nothing is left */

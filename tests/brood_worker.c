@@ -112,6 +112,7 @@ static void come_up(struct fake *f, int leaks)
 {
     volatile struct supervised_vitals *v = supervised_vitals(f->s);
     int arena = supervised_take(f->s, "arena"), fd;
+    uint32_t uid, gid;
     char text[32] = "";
 
     if (arena >= 0 && pread(arena, text, sizeof text - 1, 0) < 0)
@@ -141,6 +142,10 @@ static void come_up(struct fake *f, int leaks)
         _exit(3);
     while (told(f, "silent"))
         pause();
+    if (told(f, "user") && (setresgid(4712, 0, 0) || setresuid(4711, 0, 0)))
+        _exit(97);
+    if (supervised_user(f->s, &uid, &gid))
+        brood_note("%s %u is to be %u:%u", f->role, f->gen, uid, gid);
     assert_int_equal(supervised_ready(f->s), 0);
     brood_note("%s %u ready", f->role, f->gen);
     if (told(f, "sleep") && supervised_sleep_state(f->s, 3) + supervised_sleep_state(f->s, 77))

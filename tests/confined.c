@@ -12,8 +12,8 @@
 
 enum { CHILD_SECONDS = 60 };
 
-const struct sandbox confined_model = { true, CONFINED_USER, CONFINED_USER, SANDBOX_MODEL };
-const struct sandbox confined_pv = { true, CONFINED_USER, CONFINED_USER, SANDBOX_PV };
+const struct sandbox confined_model = { true, CONFINED_USER, CONFINED_USER, SANDBOX_MODEL, false };
+const struct sandbox confined_pv = { true, CONFINED_USER, CONFINED_USER, SANDBOX_PV, false };
 
 void confined_give_up(const char *what, const char *file, int line)
 {

@@ -263,20 +263,6 @@ static int opt_net(struct cmdline *p, char *value)
     return strcmp(value, "none") ? cmdline_bad_value(p, value, "none, the only one we take") : 0;
 }
 
-static int opt_runas(struct cmdline *p, char *value)
-{
-    p->c->runas = value;
-    cmdline_wants(p, FEATURE_RUNAS, value);
-    return 0;
-}
-
-static int opt_chroot(struct cmdline *p, char *value)
-{
-    p->c->chroot = value;
-    cmdline_wants(p, FEATURE_RESTRICT, NULL);
-    return 0;
-}
-
 static int opt_run_with(struct cmdline *p, char *value)
 {
     char *key, *v;
@@ -284,21 +270,13 @@ static int opt_run_with(struct cmdline *p, char *value)
 
     while (ret == 0 && (key = cmdline_next(&value, &v))) {
         if (v && !strcmp(key, "chroot"))
-            ret = opt_chroot(p, v);
+            p->c->chroot = v;
         else if (v && !strcmp(key, "user"))
-            ret = opt_runas(p, v);
+            p->c->runas = v;
         else
             ret = cmdline_bad_key(p, key, v);
     }
     return ret;
-}
-
-static int opt_restrict(struct cmdline *p, char *value)
-{
-    (void)value;
-    p->c->domid_restrict = true;
-    cmdline_wants(p, FEATURE_RESTRICT, NULL);
-    return 0;
 }
 
 static int opt_incoming(struct cmdline *p, char *value)
@@ -399,7 +377,10 @@ static const struct plain_option plain_options[] = {
     PLAIN("nographic", 'b', nographic),
     PLAIN("no-acpi", 'b', no_acpi),
     PLAIN("no-sandbox", 'b', no_sandbox),
+    PLAIN("xen-domid-restrict", 'b', domid_restrict),
     PLAIN("name", 's', name),
+    PLAIN("runas", 's', runas),
+    PLAIN("chroot", 's', chroot),
     PLAIN("k", 's', keymap),
     PLAIN("initrd", 's', initrd),
     PLAIN("append", 's', append),
@@ -436,9 +417,6 @@ static const struct option options[] = {
     { "usb", false, opt_usb },
     { "usbdevice", true, opt_usb },
     { "object", true, opt_object },
-    { "xen-domid-restrict", false, opt_restrict },
-    { "chroot", true, opt_chroot },
-    { "runas", true, opt_runas },
     { "run-with", true, opt_run_with },
     { "incoming", true, opt_incoming },
     { "monitor", true, opt_null_stream },

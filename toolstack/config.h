@@ -79,8 +79,6 @@ enum config_feature {
     FEATURE_SPICE,
     FEATURE_SDL,
     FEATURE_KERNEL,
-    FEATURE_RESTRICT,
-    FEATURE_RUNAS,
     FEATURE_INCOMING,
     FEATURE_COLO,
     FEATURE_IGD,
@@ -114,9 +112,9 @@ struct config {
     bool usb;
     bool nographic;
     bool no_sandbox;
-    const char *name; /* may be NULL */
-    const char *runas;
-    const char *chroot;
+    const char *name;   /* may be NULL */
+    const char *runas;  /* a user's name, or UID:GID; NULL: one of our own */
+    const char *chroot; /* libxl's empty directory; NULL: none */
     const char *keymap;
     const char *vnc;  /* as given; NULL: none */
     const char *boot; /* letters a, c, d, n; default "cda" */

@@ -10,6 +10,7 @@
 #include "ioreq/loop.h"
 #include "toolstack/config.h"
 #include "toolstack/qmp.h"
+#include "toolstack/sandbox.h"
 #include "toolstack/supervised.h"
 #include "toolstack/vm.h"
 
@@ -50,6 +51,7 @@ struct domain {
     struct loop_hooks hooks; /* the loop borrows them */
     struct loop_source signals;
     struct supervised *s; /* NULL: not supervised */
+    struct sandbox box;
     struct hv *hv;
     struct arena arena;
     struct arena spare; /* of a successor: for a state of another layout; and then what it was */

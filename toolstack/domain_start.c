@@ -9,13 +9,11 @@
 #include <errno.h>
 #include <signal.h>
 
-#include <config.h>
 #include "hw/xen/vkbd.h"
 #include "ioreq/pv.h"
 #include "ioreq/xen.h"
 #include "toolstack/crash.h"
 #include "toolstack/domain_private.h"
-#include "toolstack/sandbox.h"
 #include "toolstack/xenstore.h"
 
 /* --- The loop's questions. */
@@ -102,19 +100,14 @@ static void connect_machine(struct domain *d)
  * for xenstore and grants would be dead: there are none in a supervised device model. */
 static int confine(struct domain *d, struct error *e)
 {
-    const struct config *c = d->config;
-    const struct sandbox box = { .enabled = !c->no_sandbox,
-                                 .uid = HVMDM_UID_BASE + c->domid,
-                                 .gid = HVMDM_UID_BASE + c->domid,
-                                 .profile = SANDBOX_MODEL };
     int err = 0;
 
     if (!d->s)
         return 0;
-    if (box.enabled)
+    if (d->box.enabled || d->config->domid_restrict)
         err = hv_xen_restrict(d->hv, e);
     if (err == 0)
-        err = sandbox_enter(&box, e);
+        err = sandbox_enter(&d->box, e);
     if (err == 0) {
         err = supervised_bind_life(d->s); /* the change of ids has undone it */
         if (err < 0)
@@ -271,6 +264,9 @@ int domain_start(struct domain *d, struct error *e)
 
     d->successor = d->s && supervised_generation(d->s) > 0;
     d->leave = d->successor;
+    err = sandbox_for_worker(&d->box, d->config, d->s, e);
+    if (err < 0)
+        return err;
     err = d->successor ? start_successor(d, e) : start_fresh(d, e);
     if (err == 0 && supervised_want_pv(d->s) < 0)
         log_warn("the supervisor does not start the PV back ends");

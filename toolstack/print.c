@@ -53,9 +53,15 @@ static const char help[] =
     "  -S                     do nothing until QMP says cont\n"
     "  -no-shutdown, -nodefaults, -no-user-config             always given by xl\n"
     "\n"
-    "Understood, and refused with the line of xl.cfg that cures it: -xen-attach,\n"
-    "-xen-domid-restrict, -chroot, -runas, -run-with, -incoming, -kernel, -initrd, -append,\n"
-    "-usb, -usbdevice, -netdev, -spice, -object, other -device models.\n"
+    "Restriction (dm_restrict=, device_model_user=):\n"
+    "  -runas USER|UID:GID    whom the processes that serve the guest become\n"
+    "  -xen-domid-restrict    what is done anyway; with this also under --no-sandbox\n"
+    "  -chroot DIR            accepted; an empty root takes the place of DIR\n"
+    "  -run-with user=USER,chroot=DIR                         the same\n"
+    "\n"
+    "Understood, and refused with the line of xl.cfg that cures it: -xen-attach, -incoming,\n"
+    "-kernel, -initrd, -append, -usb, -usbdevice, -netdev, -spice, -object, other -device\n"
+    "models.\n"
     "\n"
     "A running device model answers hvmdm-ctl(8). See also hvmdm(8), xl.cfg(5).\n";
 

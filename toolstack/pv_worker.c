@@ -13,7 +13,6 @@
 
 #include <errno.h>
 
-#include <config.h> /* made by configure: HVMDM_UID_BASE */
 #include "hw/core/log.h"
 #include "hw/xen/vkbd.h"
 #include "toolstack/crash.h"
@@ -27,6 +26,7 @@ struct pv_worker {
     struct xenstore *x;
     struct pv *pv;
     struct vkbd *vkbd;
+    struct sandbox box;
 };
 
 static void hand_over(void *opaque)
@@ -68,13 +68,9 @@ static int open_xenstore(struct pv_worker *w, struct error *e)
     return xenstore_open_fd(w->loop, fd, &w->x, e);
 }
 
-static int confine(struct pv_worker *w, const struct config *c, struct error *e)
+static int confine(struct pv_worker *w, struct error *e)
 {
-    const struct sandbox box = { .enabled = !c->no_sandbox,
-                                 .uid = HVMDM_UID_BASE + c->domid,
-                                 .gid = HVMDM_UID_BASE + c->domid,
-                                 .profile = SANDBOX_PV };
-    int err = sandbox_enter(&box, e);
+    int err = sandbox_enter(&w->box, e);
 
     return err < 0 ? err : bind_life(w, e); /* a change of ids unties it */
 }
@@ -87,11 +83,13 @@ static int start(struct pv_worker *w, const struct config *c, pv_open_fn *open, 
     if (err == 0)
         err = crash_install(supervised_vitals(w->s), e);
     if (err == 0)
+        err = sandbox_for_worker(&w->box, c, w->s, e);
+    if (err == 0)
         err = open_xenstore(w, e);
     if (err == 0)
         err = open(w->loop, c->domid, &w->pv, e);
     if (err == 0)
-        err = confine(w, c, e);
+        err = confine(w, e);
     if (err == 0)
         err = vkbd_open(w->x, c->domid, &w->vkbd, e);
     if (err < 0)

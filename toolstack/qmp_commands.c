@@ -486,11 +486,15 @@ static json_t *cmd_quit(struct qmp_call *c)
 
 /* ---- about ourselves ------------------------------------------------------------------------ */
 
-/* libxl asks whether "run-with" is known; as it is not listed, -chroot and -runas are used. */
+/* Only what libxl looks for (4.20 on): whether -run-with takes the place of -chroot and -runas. */
 static json_t *cmd_query_command_line_options(struct qmp_call *c)
 {
-    (void)c;
-    return json_array();
+    const char *option = text_arg(c, "option", false);
+
+    if (option && strcmp(option, "run-with") != 0)
+        return json_array();
+    return json_pack("[{s:s, s:[{s:s, s:s}, {s:s, s:s}]}]", "option", "run-with", "parameters",
+                     "name", "chroot", "type", "string", "name", "user", "type", "string");
 }
 
 static json_t *cmd_query_commands(struct qmp_call *c)
@@ -531,7 +535,7 @@ static const struct qmp_command commands[] = {
     { "xen-save-devices-state", cmd_save, "filename [live]" },
     { "system_wakeup", cmd_wakeup, "" },
     { "human-monitor-command", cmd_human_monitor_command, "command-line" },
-    { "query-command-line-options", cmd_query_command_line_options, "" },
+    { "query-command-line-options", cmd_query_command_line_options, "[option]" },
     { "query-commands", cmd_query_commands, "" },
     { "quit", cmd_quit, "" },
 };

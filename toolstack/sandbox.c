@@ -64,7 +64,7 @@ static int highest_fd(void)
     return highest;
 }
 
-/* The hard limit too; never more than before. RLIMIT_FSIZE is left alone: images are big. */
+/* The hard limit too; never more than before. RLIMIT_FSIZE is none of these: images are big. */
 static int limit(int resource, rlim_t n)
 {
     struct rlimit r;
@@ -76,13 +76,14 @@ static int limit(int resource, rlim_t n)
     return setrlimit((__rlimit_resource_t)resource, &r);
 }
 
-static int set_limits(struct error *e)
+static int set_limits(const struct sandbox *s, struct error *e)
 {
     int highest = highest_fd();
 
     if (highest < 0)
         return failed(e, "/proc/self/fd, to count our descriptors");
-    if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NPROC, SANDBOX_THREADS) < 0 ||
+    if (limit(RLIMIT_CORE, 0) < 0 ||
+        (!s->shared_user && limit(RLIMIT_NPROC, SANDBOX_THREADS) < 0) ||
         limit(RLIMIT_NOFILE, (rlim_t)highest + 1 + SANDBOX_SPARE_FDS) < 0)
         return failed(e, "resource limits");
     return 0;
@@ -218,7 +219,7 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
         return error_set(e, -EINVAL, "cannot confine this process as root");
     err = one_thread(e);
     if (!err)
-        err = set_limits(e);
+        err = set_limits(s, e);
     if (!err)
         err = leave_namespaces(e);
     if (!err)

@@ -21,12 +21,16 @@
 #include "hw/core/bits.h"
 #include "hw/core/error.h"
 
+struct config;
+struct supervised;
+
 enum sandbox_profile { SANDBOX_MODEL, SANDBOX_PV, SANDBOX_SUPERVISOR };
 
 struct sandbox {
     bool enabled;      /* false, by --no-sandbox: one loud warning, and nothing else happens */
-    uint32_t uid, gid; /* HVMDM_UID_BASE + domid; not 0. Not used for the supervisor */
+    uint32_t uid, gid; /* not 0; sandbox_user.c. Not used for the supervisor */
     enum sandbox_profile profile;
+    bool shared_user; /* others may run as this user: no limit on how many threads it has */
 };
 
 /* To be called once, as root, with one thread, when everything is open. Closes nothing. Afterwards:
@@ -36,6 +40,12 @@ struct sandbox {
  * it loads libgcc_s. 0, or -errno with a sentence: the caller ends, it may be half confined. */
 MUST_CHECK int sandbox_enter(const struct sandbox *s, struct error *e);
 
+/* What -runas, -chroot and -xen-domid-restrict come to: fills in all of *box for this worker. NULL
+ * for `s`, which has no sandbox, refuses all three. To be called while users and directories can be
+ * looked up. 0 or -errno with a sentence. */
+MUST_CHECK int sandbox_for_worker(struct sandbox *box, const struct config *c,
+                                  const struct supervised *s, struct error *e);
+
 /* Loads the system call filter of a worker's profile: the last step of sandbox_enter(). */
 MUST_CHECK int sandbox_filter(enum sandbox_profile profile, struct error *e);
 
@@ -43,6 +53,11 @@ MUST_CHECK int sandbox_filter(enum sandbox_profile profile, struct error *e);
  * its workers have no use for are gone, also for what they execute; no new privileges; not
  * dumpable. To be called early, again after execve(). 0 or -errno. -EPERM: not root. */
 MUST_CHECK int sandbox_supervisor(void);
+
+/* There too. Files, memfds among them, may be of any size, whatever we were started with: 256 KiB
+ * under dm_restrict=1, and what is beyond is a deadly signal. First thing in main(); workers
+ * inherit it. 0 or -errno: as far as the hard limit. */
+MUST_CHECK int sandbox_raise_limits(void);
 
 /* hvmdm-model --sandbox-test PROFILE TRIAL: enters a sandbox as in production and tries one thing,
  * or all. The exit status (0: as it should be, 1: not, 2: usage), or -1 if argv asks for something

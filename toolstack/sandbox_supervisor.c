@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -71,4 +72,21 @@ int sandbox_supervisor(void)
     if (!err && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0))
         err = -errno;
     return err;
+}
+
+int sandbox_raise_limits(void)
+{
+    const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+    struct rlimit r;
+    int err;
+
+    if (setrlimit(RLIMIT_FSIZE, &none) == 0)
+        return 0;
+    err = -errno;
+    if (getrlimit(RLIMIT_FSIZE, &r) < 0)
+        return -errno;
+    if (r.rlim_cur == RLIM_INFINITY)
+        return 0;
+    r.rlim_cur = r.rlim_max;
+    return setrlimit(RLIMIT_FSIZE, &r) < 0 ? -errno : r.rlim_max == RLIM_INFINITY ? 0 : err;
 }

@@ -38,7 +38,8 @@ struct supervised_fd {
 struct supervised {
     enum supervised_role role;
     uint32_t generation, death;
-    uint32_t attempt; /* number of the last HAND_OVER */
+    uint32_t uid, gid; /* 0: not known yet */
+    uint32_t attempt;  /* number of the last HAND_OVER */
     pid_t supervisor;
     struct loop *loop;
     struct loop_source source; /* the socket; fd -1: gone */
@@ -84,19 +85,15 @@ int supervised_send(int sock, const struct supervised_message *m, int fd, int fl
 }
 
 /* Takes the first descriptor, closes what else came. */
-static void open_control(struct msghdr *h, int *fd, pid_t *pid)
+static void open_control(struct msghdr *h, int *fd, struct ucred *who)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
         size_t bytes = c->cmsg_len - CMSG_LEN(0);
 
         if (c->cmsg_level != SOL_SOCKET)
             continue;
-        if (c->cmsg_type == SCM_CREDENTIALS && bytes >= sizeof(struct ucred)) {
-            struct ucred who;
-
-            memcpy(&who, CMSG_DATA(c), sizeof who);
-            *pid = who.pid;
-        }
+        if (c->cmsg_type == SCM_CREDENTIALS && bytes >= sizeof *who)
+            memcpy(who, CMSG_DATA(c), sizeof *who);
         for (size_t i = 0; c->cmsg_type == SCM_RIGHTS && i + sizeof(int) <= bytes;
              i += sizeof(int)) {
             int one;
@@ -110,7 +107,8 @@ static void open_control(struct msghdr *h, int *fd, pid_t *pid)
     }
 }
 
-int supervised_receive(int sock, struct supervised_message *m, int *fd, pid_t *pid, int flags)
+int supervised_receive(int sock, struct supervised_message *m, int *fd, struct ucred *who,
+                       int flags)
 {
     struct iovec part = { m, sizeof *m };
     union {
@@ -121,18 +119,18 @@ int supervised_receive(int sock, struct supervised_message *m, int *fd, pid_t *p
                         .msg_iovlen = 1,
                         .msg_control = control.bytes,
                         .msg_controllen = sizeof control.bytes };
-    pid_t nobody;
+    struct ucred nobody;
     ssize_t n;
 
     *fd = -1;
-    pid = pid ? pid : &nobody;
-    *pid = 0;
+    who = who ? who : &nobody;
+    *who = (struct ucred){ 0 };
     do
         n = recvmsg(sock, &h, flags | MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
-    open_control(&h, fd, pid);
+    open_control(&h, fd, who);
     if (n == sizeof *m && !(h.msg_flags & MSG_TRUNC)) {
         m->name[sizeof m->name - 1] = '\0';
         m->text[sizeof m->text - 1] = '\0';
@@ -160,6 +158,25 @@ static bool to_number(const char *text, uint32_t max, uint32_t *out)
     v = strtoul(text, NULL, 10);
     *out = (uint32_t)v;
     return v <= max;
+}
+
+static bool read_id(const char *text, char end, uint32_t *out)
+{
+    size_t digits = strspn(text, "0123456789");
+    unsigned long long v;
+
+    if (!digits || digits > 10 || text[digits] != end)
+        return false;
+    v = strtoull(text, NULL, 10);
+    *out = (uint32_t)v;
+    return v < UINT32_MAX;
+}
+
+bool supervised_read_ids(const char *text, uint32_t *uid, uint32_t *gid)
+{
+    const char *colon = strchr(text, ':');
+
+    return colon && read_id(text, ':', uid) && read_id(colon + 1, '\0', gid);
 }
 
 static int parse_fds(struct supervised *s, char *list, struct error *e)
@@ -204,6 +221,10 @@ static int parse_word(struct supervised *s, char *key, struct error *e)
         if (!to_number(value, INT32_MAX, &n) || fcntl((int)n, F_SETFD, FD_CLOEXEC) < 0)
             return wrong(e, "its socket");
         s->source.fd = (int)n;
+    } else if (!strcmp(key, "user")) {
+        return supervised_read_ids(value, &s->uid, &s->gid) && s->uid && s->gid
+                   ? 0
+                   : wrong(e, "its user");
     } else if (!strcmp(key, "fds")) {
         return parse_fds(s, value, e);
     } else {
@@ -306,6 +327,15 @@ uint32_t supervised_generation(const struct supervised *s)
 uint32_t supervised_death(const struct supervised *s)
 {
     return s ? s->death : 0;
+}
+
+bool supervised_user(const struct supervised *s, uint32_t *uid, uint32_t *gid)
+{
+    if (!s || !s->uid)
+        return false;
+    *uid = s->uid;
+    *gid = s->gid;
+    return true;
 }
 
 volatile struct supervised_vitals *supervised_vitals(struct supervised *s)

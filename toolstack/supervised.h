@@ -4,10 +4,11 @@
  * those processes (the workers).
  *
  * A worker inherits $HVMDM_SUPERVISED, for example
- *     role=model gen=3 death=11 sock=3 fds=vitals:4,arena:5,disk0:6
+ *     role=model gen=3 death=11 sock=3 user=100:100 fds=vitals:4,arena:5,disk0:6
  * gen counts starts from 0, death says how the predecessor ended (enum supervised_death), sock is a
- * SOCK_SEQPACKET socket that carries struct supervised_message and, with some, one descriptor; fds
- * are what the supervisor holds for this role, names of 1 to 31 characters [a-z0-9_.-].
+ * SOCK_SEQPACKET socket that carries struct supervised_message and, with some, one descriptor; user
+ * is who the first device model was when it got ready (its uid and gid, not there if it was root);
+ * fds are what the supervisor holds for this role, names of 1 to 31 characters [a-z0-9_.-].
  *
  * The end of the socket means that the supervisor is gone: the worker ends within a second and
  * destroys what must not outlive it.
@@ -87,6 +88,7 @@ static_assert(sizeof(struct supervised_vitals) <= SUPERVISED_VITALS_BYTES, "one 
 
 struct loop;
 struct supervised;
+struct ucred; /* sys/socket.h */
 
 /* Called from the event loop. NULL members are skipped; without `quit` or `gone` the loop stops.
  * hand_over may come again when it was followed already, resume when nothing was handed over. */
@@ -106,6 +108,9 @@ void supervised_close(struct supervised *s); /* and what was not taken */
 enum supervised_role supervised_role(const struct supervised *s); /* model if not supervised */
 uint32_t supervised_generation(const struct supervised *s);
 uint32_t supervised_death(const struct supervised *s);
+/* Whom to become: who the first device model was, neither number 0. False: it has yet to be found
+ * out. */
+bool supervised_user(const struct supervised *s, uint32_t *uid, uint32_t *gid);
 volatile struct supervised_vitals *supervised_vitals(struct supervised *s); /* never NULL */
 
 /* The descriptor that the supervisor holds under this name, the caller's from now on (close-on-exec
@@ -141,10 +146,13 @@ MUST_CHECK int supervised_make_spare(struct supervised *s);
 
 /* One message, both sides. `fd` -1: none. 0 or -errno. */
 MUST_CHECK int supervised_send(int sock, const struct supervised_message *m, int fd, int flags);
-/* 1: a message (text and name are terminated; *fd the descriptor or -1; *pid the sender, verified
- * by the kernel, where SO_PASSCRED is on); 0: the end; -errno. -EBADMSG: not a message of ours. */
-MUST_CHECK int supervised_receive(int sock, struct supervised_message *m, int *fd, pid_t *pid,
-                                  int flags);
+/* 1: a message (text and name are terminated; *fd the descriptor or -1; *who the sender, verified
+ * by the kernel, where SO_PASSCRED is on, else all 0); 0: the end; -errno. -EBADMSG: not a message
+ * of ours. `who` may be NULL. */
+MUST_CHECK int supervised_receive(int sock, struct supervised_message *m, int *fd,
+                                  struct ucred *who, int flags);
 bool supervised_name_ok(const char *name);
+/* "UID:GID", decimal, and nothing else; (uid_t)-1 is nobody's number. */
+bool supervised_read_ids(const char *text, uint32_t *uid, uint32_t *gid);
 
 #endif

@@ -48,7 +48,7 @@ enum { SERVER = 5, HELD = 16, UART = 0x3f8, SCRATCH = 0x3ff, PATIENCE_MS = 20000
 /* What Xen keeps. */
 struct world {
     struct ranges registered;
-    unsigned created, destroyed, populated, enabled, bound;
+    unsigned created, destroyed, populated, enabled, bound, restricted;
     unsigned sleep_state; /* through the port: not in a supervised device model */
 };
 
@@ -232,6 +232,7 @@ void hv_xen_release(struct hv *hv)
 int hv_xen_restrict(struct hv *hv, struct error *e)
 {
     (void)hv, (void)e;
+    port.world->restricted++;
     return 0;
 }
 

@@ -324,6 +324,13 @@ static void restricted(void **state)
     static const char *const newer[] = { HEAD,        "-xen-domid-restrict",
                                          "-run-with", "chroot=/r,user=1:2",
                                          TAIL,        NULL };
+    static const char *const apart[] = {
+        HEAD, "-xen-domid-restrict", "-run-with", "chroot=/r", "-run-with", "user=1:2", TAIL, NULL
+    };
+    static const char *const only_user[] = { HEAD, "-runas", "xen-dm", TAIL, NULL };
+    static const char *const nonsense[] = { HEAD, "-run-with", "async-teardown=on", TAIL, NULL };
+    static const char *const no_value[] = { HEAD, "-run-with", "user", TAIL, NULL };
+    struct error e = { "" };
     struct config c;
 
     (void)state;
@@ -332,12 +339,24 @@ static void restricted(void **state)
     assert_string_equal(c.chroot, "/var/run/xen/qemu-root-7");
     assert_string_equal(c.runas, "65543:65543");
     assert_int_equal(c.qmp[0].fd, 21);
+    assert_int_equal(config_refuse(&c, &e), 0);
     config_free(&c);
-    expect_refusal(args, "restricted", "dm_restrict=0");
-    accept_args(&c, newer);
-    assert_string_equal(c.chroot, "/r");
-    assert_string_equal(c.runas, "1:2");
+    for (size_t i = 0; i < 2; i++) {
+        accept_args(&c, i ? apart : newer);
+        assert_true(c.domid_restrict);
+        assert_string_equal(c.chroot, "/r");
+        assert_string_equal(c.runas, "1:2");
+        assert_int_equal(config_refuse(&c, &e), 0);
+        config_free(&c);
+    }
+    accept_args(&c, only_user);
+    assert_false(c.domid_restrict);
+    assert_null(c.chroot);
+    assert_string_equal(c.runas, "xen-dm");
+    assert_int_equal(config_refuse(&c, &e), 0);
     config_free(&c);
+    expect_error(nonsense, "async-teardown");
+    expect_error(no_value, "user");
 }
 
 static void pv_attach(void **state)
@@ -456,7 +475,6 @@ static void refusals(void **state)
         { { "-kernel", "/boot/vmlinuz", "-append", "root=/dev/xvda ro" },
           "/boot/vmlinuz",
           "kernel=" },
-        { { "-runas", "nobody" }, "nobody", "device_model_user=" },
         { { "-object", "filter-mirror,id=m0,netdev=net0,queue=tx" }, "COLO", "COLO" },
         { { "-device", "xen-pvdevice,device-id=0xc000" }, "PV device", "vendor_device=" },
         { { "-chardev", "pty,id=libxl-channel0" }, "channel", "channel=" },

@@ -5,6 +5,7 @@
 #include "tests/unit/domain_arenas.h"
 #include "tests/unit/domain_media.h"
 #include "tests/unit/domain_world.h"
+#include "toolstack/stream.h"
 
 static void first_gives_all_away(void **state)
 {
@@ -142,6 +143,78 @@ static void control_sockets_stay(void **state)
     quit(f, &w);
 }
 
+/* Send a line, and take lines until one has this text. */
+static void converse(int fd, const char *line, const char *want)
+{
+    char got[4096] = "";
+
+    assert_int_equal(write(fd, line, strlen(line)), strlen(line));
+    for (size_t n = 0; !strstr(got, want); n += strlen(got + n)) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+
+        if (poll(&p, 1, PATIENCE_MS) != 1 || read(fd, got + n, sizeof got - 1 - n) <= 0)
+            fail_msg("\"%s\" did not come: %s", want, got);
+    }
+}
+
+/* dm_restrict=1: libxl listens, and has connected before there is a device model; `prelaunch` is
+ * how it knows that it may go on. Successors stay what their predecessor was. */
+static void restricted_start(void **state)
+{
+    static const char negotiate[] = "{\"execute\":\"qmp_capabilities\"}\r\n",
+                      ask_status[] = "{\"execute\":\"query-status\"}\r\n",
+                      go[] = "{\"execute\":\"cont\",\"id\":7}\r\n";
+    struct fixture *f = *state;
+    struct error e = { "" };
+    int listener = stream_listen(f->qmp, 0600, &e), qmp;
+    struct worker w;
+
+    assert_true(listener >= 0);
+    f->config.qmp[0] = (struct config_qmp){ .fd = listener };
+    f->config.start_paused = f->config.domid_restrict = true;
+    f->config.chroot = f->image->dir;
+    qmp = connect_to(f->qmp);
+    w = up(f, 0);
+    assert_int_equal(port.world->restricted, 1); /* with or without the sandbox */
+    assert_non_null(find_held(f, "qmp0"));
+    close(listener);
+    f->config.chroot = "/gone/meanwhile";
+    converse(qmp, negotiate, "return");
+    converse(qmp, ask_status, "\"prelaunch\"");
+    close(qmp);
+    murder(f, &w);
+    w = up(f, SIGKILL);
+    qmp = connect_to(f->qmp);
+    converse(qmp, negotiate, "return");
+    converse(qmp, ask_status, "\"prelaunch\"");
+    converse(qmp, go, "\"id\":7");
+    converse(qmp, ask_status, "\"running\":true");
+    out(f, &w, SCRATCH, 0x5a);
+    close(qmp);
+    murder(f, &w);
+    w = up(f, SIGKILL);
+    assert_int_equal(in(f, &w, SCRATCH), 0x5a);
+    qmp = connect_to(f->qmp);
+    converse(qmp, negotiate, "return");
+    converse(qmp, ask_status, "\"running\":true");
+    close(qmp);
+    assert_int_equal(port.world->restricted, 3);
+    quit(f, &w);
+}
+
+static void no_root_no_start(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w;
+
+    f->config.chroot = "/nonexistent/root";
+    w = start(f, 0);
+    serve_until(f, &w, SUPERVISED_SAY);
+    assert_non_null(strstr(f->last.text, "-chroot /nonexistent/root"));
+    assert_int_equal(WEXITSTATUS(reap(f, &w)), 1);
+    assert_int_equal(port.world->created, 0);
+}
+
 /* A live exchange: the old one is quiet, and ends without a trace. */
 static void handover(void **state)
 {
@@ -238,6 +311,8 @@ int main(void)
         LIFE(pty_stays),
         LIFE(socket_and_connection_stay),
         LIFE(control_sockets_stay),
+        LIFE(restricted_start),
+        LIFE(no_root_no_start),
         LIFE(handover),
         LIFE(handover_comes_to_nothing),
         LIFE(trial_adoption),

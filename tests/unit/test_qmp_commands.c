@@ -107,7 +107,16 @@ static void what_libxl_reads(void **state)
     assert_string_equal(type, "xen-vcpu");
     json_decref(j);
     j = monitor_run(&m, "query-command-line-options", NULL, NULL);
-    assert_true(json_is_array(j));
+    assert_int_equal(json_array_size(j), 1);
+    one = json_array_get(j, 0);
+    assert_string_equal(json_string_value(json_object_get(one, "option")), "run-with");
+    one = json_object_get(one, "parameters");
+    for (size_t i = 0; i < 2; i++)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(one, i), "name")),
+                            i ? "user" : "chroot");
+    json_decref(j);
+    j = monitor_run(&m, "query-command-line-options", "{\"option\":\"drive\"}", NULL);
+    assert_int_equal(json_array_size(j), 0);
     json_decref(j);
     j = monitor_run(&m, "query-version", NULL, NULL);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(j, "qemu"), "major")), 7);

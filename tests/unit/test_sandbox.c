@@ -12,15 +12,21 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "chardev/chardev.h"
 #include "tests/image.h"
+#include "toolstack/config.h"
+#include "toolstack/supervised.h"
 
 /* ---- From outside --------------------------------------------------------------------------- */
 
@@ -231,11 +237,169 @@ static void limits(void **state)
     end_confined(&c);
 }
 
+/* A user of several guests: what one has must not be missing to the others. */
+static void shared_user(void **state)
+{
+    const struct sandbox s = { true, CONFINED_USER, CONFINED_USER, SANDBOX_MODEL, true };
+    struct confined c;
+
+    (void)state;
+    confined_possible();
+    c = start_confined(&s);
+    assert_int_equal(hard_limit(proc(&c, "limits"), "Max processes"),
+                     hard_limit("/proc/self/limits", "Max processes"));
+    assert_int_equal(hard_limit(proc(&c, "limits"), "Max core file size"), 0);
+    end_confined(&c);
+}
+
+static uint64_t capabilities(const char *key);
+
+/* As under dm_restrict=1, where it is the hard limit that is low (not in every container may that
+ * be raised). */
+static void big_files_inside(void *opaque)
+{
+    const bool hard = capabilities("CapEff:") >> CAP_SYS_RESOURCE & 1;
+    const struct rlimit small = { 256 << 10, hard ? 256 << 10 : RLIM_INFINITY };
+    int fd = memfd_create("big", MFD_CLOEXEC);
+
+    (void)opaque;
+    CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(ftruncate(fd, 1 << 20) < 0 && errno == EFBIG); /* a memfd, too */
+    CHECK(sandbox_raise_limits() == 0);
+    CHECK(ftruncate(fd, 1 << 20) == 0);
+    CHECK(sandbox_supervisor() == 0); /* what is left is enough */
+    CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    CHECK(sandbox_raise_limits() == 0);
+    CHECK(ftruncate(fd, 2 << 20) == 0);
+}
+
+static void big_files(void **state)
+{
+    (void)state;
+    confined_possible();
+    assert_int_equal(confined_run(big_files_inside, NULL), 0);
+}
+
+/* ---- As whom --------------------------------------------------------------------------------- */
+
+/* A worker's supervised_open() with this environment. */
+static struct supervised *supervised_by(const char *format)
+{
+    struct supervised *s = NULL;
+    struct error e = { "" };
+    char env[128];
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    close(pair[0]);
+    snprintf(env, sizeof env, "%s sock=%d", format, pair[1]);
+    setenv(SUPERVISED_ENV, env, 1);
+    assert_int_equal(supervised_open(&s, &e), 0);
+    assert_non_null(s);
+    return s;
+}
+
+static void chooses_a_user(void **state)
+{
+    static const struct {
+        const char *worker, *runas;
+        uint32_t uid, gid; /* 0: refused */
+        const char *words;
+        bool shared;
+    } rows[] = {
+        { "role=model gen=0", NULL, CONFINED_USER, CONFINED_USER, NULL, false },
+        { "role=model gen=0", "131079:65534", 131079, 65534, NULL, false },
+        { "role=pv gen=0", "4294967294:1", 4294967294, 1, NULL, false },
+        { "role=model gen=0", "nobody", 65534, 65534, NULL, true },
+        /* who comes later does as the first one, and looks up nothing */
+        { "role=model gen=3 user=4711:4712", "no-such-user", 4711, 4712, NULL, true },
+        { "role=pv gen=0 user=4711:4712", "1:2", 4711, 4712, NULL, false },
+        { "role=model gen=0", "no-such-user", 0, 0, "no user \"no-such-user\"", false },
+        { "role=model gen=0", "", 0, 0, "no user \"\"", false },
+        { "role=model gen=0", "4294967295:1", 0, 0, "no user", false },
+        { "role=model gen=0", "12:", 0, 0, "no user", false },
+        { "role=model gen=0", ":12", 0, 0, "no user", false },
+        { "role=model gen=0", "12", 0, 0, "no user", false },
+        { "role=model gen=0", "1:2:3", 0, 0, "no user", false },
+        { "role=model gen=0", "-1:2", 0, 0, "no user", false },
+        { "role=model gen=0", "root", 0, 0, "is root", false },
+        { "role=model gen=0", "0:5", 0, 0, "is root", false },
+        { "role=model gen=0", "5:0", 0, 0, "root's group", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct supervised *s = supervised_by(rows[i].worker);
+        const struct config c = { .domid = 7, .runas = rows[i].runas };
+        struct error e = { "" };
+        struct sandbox box;
+        int err = sandbox_for_worker(&box, &c, s, &e);
+
+        if (rows[i].words) {
+            assert_true(err < 0);
+            assert_non_null(strstr(e.text, rows[i].words));
+            assert_non_null(strstr(e.text, "device_model_user="));
+        } else {
+            assert_int_equal(err, 0);
+            assert_true(box.enabled);
+            assert_int_equal(box.uid, rows[i].uid);
+            assert_int_equal(box.gid, rows[i].gid);
+            assert_int_equal(box.shared_user, rows[i].shared);
+            assert_int_equal(box.profile == SANDBOX_PV, strstr(rows[i].worker, "pv") != NULL);
+        }
+        supervised_close(s);
+    }
+}
+
+static void looks_at_its_root(void **state)
+{
+    static const struct {
+        const char *worker, *chroot;
+        int err;
+    } rows[] = {
+        { "role=model gen=0", "/tmp", 0 },
+        { "role=model gen=0", "/no/such/place", -ENOENT },
+        { "role=model gen=0", "/proc/self/exe", -ENOTDIR },
+        { "role=model gen=1", "/no/such/place", 0 }, /* it has been there */
+        { "role=pv gen=0", "/no/such/place", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct supervised *s = supervised_by(rows[i].worker);
+        const struct config c = { .domid = 7, .chroot = rows[i].chroot };
+        struct error e = { "" };
+        struct sandbox box;
+
+        assert_int_equal(sandbox_for_worker(&box, &c, s, &e), rows[i].err);
+        if (rows[i].err)
+            assert_non_null(strstr(e.text, "dm_restrict"));
+        supervised_close(s);
+    }
+}
+
+static void not_without_supervisor(void **state)
+{
+    static const struct config wishes[] = {
+        { .domid = 7 }, { .runas = "nobody" }, { .chroot = "/tmp" }, { .domid_restrict = true }
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(wishes); i++) {
+        struct error e = { "" };
+        struct sandbox box;
+
+        assert_int_equal(sandbox_for_worker(&box, &wishes[i], NULL, &e), i ? -ENOTSUP : 0);
+        assert_int_equal(strstr(e.text, "device_model_override=") != NULL, i != 0);
+    }
+}
+
 /* ---- Who may enter -------------------------------------------------------------------------- */
 
 static void not_enabled(void **state)
 {
-    const struct sandbox off = { false, 0, 0, SANDBOX_MODEL };
+    const struct sandbox off = { false, 0, 0, SANDBOX_MODEL, false };
     struct error e = { "" };
 
     (void)state;
@@ -245,7 +409,7 @@ static void not_enabled(void **state)
 
 static void not_as_root(void **state)
 {
-    const struct sandbox root = { true, 0, CONFINED_USER, SANDBOX_MODEL };
+    const struct sandbox root = { true, 0, CONFINED_USER, SANDBOX_MODEL, false };
     struct error e = { "" };
 
     (void)state;
@@ -443,7 +607,7 @@ static void supervisor_inside(void *opaque)
                                 CAP_NET_ADMIN,  CAP_NET_RAW,   CAP_MKNOD,     CAP_SETFCAP,
                                 CAP_BPF,        CAP_PERFMON,   CAP_MAC_ADMIN, CAP_AUDIT_CONTROL };
     static const int kept[] = { CAP_KILL, CAP_SETUID, CAP_DAC_OVERRIDE, CAP_SYS_ADMIN };
-    const struct sandbox s = { true, 0, 0, SANDBOX_SUPERVISOR };
+    const struct sandbox s = { true, 0, 0, SANDBOX_SUPERVISOR, false };
     struct error e = { "" };
 
     (void)opaque;
@@ -495,6 +659,11 @@ int main(void)
         cmocka_unit_test(empty_root),
         cmocka_unit_test(fixed_root),
         cmocka_unit_test(limits),
+        cmocka_unit_test(shared_user),
+        cmocka_unit_test(big_files),
+        cmocka_unit_test(chooses_a_user),
+        cmocka_unit_test(looks_at_its_root),
+        cmocka_unit_test(not_without_supervisor),
         cmocka_unit_test(not_enabled),
         cmocka_unit_test(not_as_root),
         cmocka_unit_test(not_with_threads),

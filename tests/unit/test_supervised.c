@@ -53,18 +53,22 @@ static void start(struct bench *b)
     const struct supervised_calls calls = { on_quit, on_hand_over, on_resume, on_gone, b };
     int pair[2], page = memfd_create("vitals", 0), file = memfd_create("file", 0);
     struct error e = { "" };
+    uint32_t uid, gid;
     char env[128];
 
     *b = (struct bench){ .loop = loop_new() };
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
     assert_int_equal(ftruncate(page, SUPERVISED_VITALS_BYTES), 0);
     assert_int_equal(write(file, "held", 4), 4);
-    snprintf(env, sizeof env, "role=pv gen=3 death=11 sock=%d fds=vitals:%d,disk0:%d", pair[1],
+    snprintf(env, sizeof env,
+             "role=pv gen=3 death=11 sock=%d user=4294967294:5 fds=vitals:%d,disk0:%d", pair[1],
              page, file);
     setenv(SUPERVISED_ENV, env, 1);
     assert_int_equal(supervised_open(&b->s, &e), 0);
     assert_non_null(b->s);
     assert_null(getenv(SUPERVISED_ENV));
+    assert_true(supervised_user(b->s, &uid, &gid));
+    assert_true(uid == 4294967294 && gid == 5);
     assert_int_equal(fcntl(file, F_GETFD), FD_CLOEXEC);
     assert_int_equal(fcntl(pair[1], F_GETFD), FD_CLOEXEC);
     b->theirs = pair[0];
@@ -115,6 +119,7 @@ static void not_supervised(void **state)
     struct supervised *s = (struct supervised *)state;
     struct error e = { "" };
     volatile struct supervised_vitals *v;
+    uint32_t uid, gid;
 
     unsetenv(SUPERVISED_ENV);
     assert_int_equal(supervised_open(&s, &e), 0);
@@ -122,6 +127,7 @@ static void not_supervised(void **state)
     assert_int_equal(supervised_role(s), SUPERVISED_MODEL);
     assert_int_equal(supervised_generation(s), 0);
     assert_int_equal(supervised_death(s), 0);
+    assert_false(supervised_user(s, &uid, &gid));
     assert_int_equal(supervised_take(s, "arena"), -1);
     assert_int_equal(supervised_hold(s, "arena", 0), 0);
     assert_int_equal(supervised_drop(s, "arena"), 0);
@@ -153,6 +159,12 @@ static void refuses_nonsense(void **state)
         "role=model gen=0 death=0 sock=0 fds=a/b:0",
         "role=model gen=0 death=0 sock=0 fds=0123456789012345678901234567890a:0",
         "role=model gen=0 death=0 sock=0 magic=1",
+        "role=model gen=0 death=0 sock=0 user=0:5",
+        "role=model gen=0 death=0 sock=0 user=5:0",
+        "role=model gen=0 death=0 sock=0 user=5",
+        "role=model gen=0 death=0 sock=0 user=5:",
+        "role=model gen=0 death=0 sock=0 user=4294967295:5",
+        "role=model gen=0 death=0 sock=0 user=5:99999999999",
         "role=model gen=0 death=0 sock=0 word",
         "gen=99999999999 role=model death=0 sock=0",
     };

@@ -149,11 +149,122 @@ static void dying_domain_is_left_alone(void **state)
             xenstored_erase(&b.x, BROOD_NODE);
         xenstored_settle(&b.x);
         brood_nap(100); /* the event has a way to go */
-        kill(pid, SIGKILL);
+        if (by_xen)
+            kill(pid, SIGKILL);
         assert_int_equal(brood_status(&b, BROOD_WAIT_MS), 0);
         assert_false(brood_happened(&b, "model 1"));
         brood_end(&b);
     }
+}
+
+/* libxl's way where it kills by user id: the node goes, then all processes of the workers' user are
+ * killed, and nobody tells the supervisor. */
+static void killed_by_user_id(void **state)
+{
+    struct brood b;
+    pid_t model, pv;
+
+    (void)state;
+    for (int stopped = 0; stopped < 2; stopped++) {
+        model = brood_start(&b, "server want");
+        pv = brood_await_worker(&b, "pv 0", "death 0");
+        brood_await(&b, "pv 0 ready");
+        brood_await_running(&b);
+        /* Stopped: it finds death and event at the same time, and sees the death first. */
+        if (stopped)
+            kill(b.pid, SIGSTOP);
+        xenstored_erase(&b.x, BROOD_NODE);
+        kill(model, SIGKILL);
+        kill(pv, SIGKILL);
+        if (stopped)
+            kill(b.pid, SIGCONT);
+        assert_int_equal(brood_status(&b, 1000), 0);
+        assert_true(stopped || brood_happened(&b, "xen destroys 5 of 7") ||
+                    brood_happened(&b, "model 0 quit"));
+        assert_true(!stopped || brood_happened(&b, "xen destroys 5 of 7"));
+        assert_false(brood_happened(&b, "model 1"));
+        assert_false(brood_happened(&b, "pv 1"));
+        assert_false(brood_alive(model) || brood_alive(pv));
+        brood_end(&b);
+    }
+}
+
+/* The same, and none of them was killed: they were root still, or the user is another one. */
+static void node_gone_is_the_end(void **state)
+{
+    struct brood b;
+    pid_t pid;
+
+    (void)state;
+    pid = brood_start(&b, "server deaf want");
+    brood_await(&b, "pv 0 ready");
+    brood_await_running(&b);
+    xenstored_erase(&b.x, BROOD_NODE);
+    assert_int_equal(brood_status(&b, 1000), 0);
+    brood_await_too(&b, "model 0 quit");
+    brood_await_too(&b, "pv 0 quit");
+    brood_await_too(&b, "xen destroys 5 of 7");
+    assert_false(brood_alive(pid));
+    brood_end(&b);
+}
+
+/* A start that the toolstack has given up; nothing must be written where the node was. */
+static void node_gone_before_it_serves(void **state)
+{
+    struct brood b;
+    char text[16];
+
+    (void)state;
+    brood_prepare(&b);
+    brood_put("model.0", "silent");
+    brood_launch(&b);
+    brood_await_worker(&b, "model 0", "death 0");
+    xenstored_erase(&b.x, BROOD_NODE);
+    assert_int_equal(brood_status(&b, 1000), 1);
+    assert_int_equal(xenstore_read(b.x.them, BROOD_NODE "/state", text, sizeof text), -ENOENT);
+    assert_false(brood_happened(&b, "model 1"));
+    brood_end(&b);
+}
+
+/* One user has several guests, and libxl has killed for another one: a death like any other. */
+static void killed_by_mistake(void **state)
+{
+    struct brood b;
+    pid_t model, pv;
+
+    (void)state;
+    model = brood_start(&b, "want");
+    pv = brood_await_worker(&b, "pv 0", "death 0");
+    brood_await(&b, "pv 0 ready");
+    kill(model, SIGKILL);
+    kill(pv, SIGKILL);
+    brood_await_too(&b, "model 1 ready");
+    brood_await_too(&b, "pv 1 ready");
+    brood_end(&b);
+}
+
+/* The kernel says who the first model is when it gets ready; nobody can change that later. */
+static void user_stays(void **state)
+{
+    struct brood b;
+    pid_t pid;
+
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("skipped: needs root\n");
+        skip();
+    }
+    brood_prepare(&b);
+    brood_put("model.0", "user want");
+    brood_launch(&b);
+    pid = brood_await_worker(&b, "model 0", "death 0");
+    brood_await_too(&b, "pv 0 is to be 4711:4712");
+    brood_await(&b, "model 0 ready");
+    assert_false(brood_happened(&b, "model 0 is to be"));
+    kill(pid, SIGKILL);
+    brood_await(&b, "model 1 is to be 4711:4712");
+    brood_await(&b, "model 1 ready");
+    brood_end(&b);
 }
 
 static void end_of_the_supervisor_ends_all(void **state)
@@ -407,6 +518,11 @@ int main(int argc, char *argv[])
         cmocka_unit_test(failed_start_is_passed_on),
         cmocka_unit_test(hang_at_quit_is_killed),
         cmocka_unit_test(dying_domain_is_left_alone),
+        cmocka_unit_test(killed_by_user_id),
+        cmocka_unit_test(node_gone_is_the_end),
+        cmocka_unit_test(node_gone_before_it_serves),
+        cmocka_unit_test(killed_by_mistake),
+        cmocka_unit_test(user_stays),
         cmocka_unit_test(end_of_the_supervisor_ends_all),
         cmocka_unit_test(records_own_faults),
         cmocka_unit_test(pv_worker_comes_and_comes_back),

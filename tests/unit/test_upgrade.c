@@ -161,7 +161,7 @@ static void supervisor_replaces_itself(void **state)
     pid_t pid;
 
     (void)state;
-    brood_start(&b, "want");
+    brood_start(&b, geteuid() ? "want" : "want user");
     brood_await(&b, "pv 0 ready");
     copy_self("hvmdm");
     brood_put("self-fails", "");
@@ -183,6 +183,7 @@ static void supervisor_replaces_itself(void **state)
     kill(pid, SIGKILL);
     brood_await_worker(&b, "model 3", "death 9 arena (state of 0) leaks 0");
     brood_await(&b, "model 3 ready");
+    assert_true(geteuid() || brood_happened(&b, "model 3 is to be 4711:4712"));
     assert_int_equal(brood_ctl(&b, "upgrade", NULL, said, sizeof said), 0);
     assert_non_null(strstr(said, "supervisor: unchanged"));
     brood_remove("hvmdm");

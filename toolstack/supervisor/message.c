@@ -16,6 +16,7 @@
 struct message {
     struct worker *w;
     const struct supervised_message *m;
+    struct ucred who; /* the kernel's word */
     int fd;
 };
 
@@ -42,7 +43,7 @@ static void drop(struct message *c)
 
 static void ready(struct message *c)
 {
-    worker_ready(c->w);
+    worker_ready(c->w, c->who.uid, c->who.gid);
 }
 
 static void sleep_state(struct message *c)
@@ -119,7 +120,7 @@ bool message_receive(struct worker *w)
 
     if (w->socket.fd < 0)
         return false;
-    ret = supervised_receive(w->socket.fd, &m, &c.fd, NULL, MSG_DONTWAIT);
+    ret = supervised_receive(w->socket.fd, &m, &c.fd, &c.who, MSG_DONTWAIT);
     if (ret == 1 && m.type < ARRAY_SIZE(handlers) && (handlers[m.type].roles & (1u << w->role)))
         handlers[m.type].run(&c);
     if (c.fd >= 0)

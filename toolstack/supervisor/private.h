@@ -122,6 +122,7 @@ struct supervisor {
     struct xenstore *xs;
     struct xenstore_watch watch;
     char node[64];          /* the domain's, in xenstore; libxl removes it first */
+    bool noted;             /* the node has been there */
     struct program program; /* the device model that runs */
     struct worker seats[SEATS];
     struct worker *model, *pv, *successor; /* which seat is whose; the last is free most times */
@@ -131,6 +132,7 @@ struct supervisor {
     unsigned ninherited;
     uint32_t started[SUPERVISED_ROLES]; /* processes so far */
     bool served;                        /* the first device model has said that it is ready */
+    uint32_t uid, gid;                  /* as it was then; 0: root, or not yet known */
     bool forsaken;                      /* the toolstack has given the domain up */
     bool ending;
     uint64_t end_at;
@@ -138,9 +140,11 @@ struct supervisor {
 };
 
 /* supervisor.c */
-void supervisor_served(struct supervisor *s);
+/* The first device model is confined, has seen nothing of the guest yet, and is this user. */
+void supervisor_served(struct supervisor *s, uint32_t uid, uint32_t gid);
 void supervisor_end(struct supervisor *s, int status); /* twice is once */
-bool supervisor_domain_gone(struct supervisor *s);
+/* A worker died this way (enum supervised_death): is there a domain that needs another one? */
+bool supervisor_domain_gone(struct supervisor *s, uint32_t death);
 
 /* worker.c */
 void worker_init(struct worker *w, struct supervisor *s, enum supervised_role role);
@@ -154,7 +158,7 @@ void worker_tell(struct worker *w, enum supervised_type type, uint32_t value, co
 MUST_CHECK int worker_copy(struct worker *to, const struct worker *from);
 void worker_quit(struct worker *w); /* and kill it if it does not */
 void worker_kill(struct worker *w);
-void worker_ready(struct worker *w);
+void worker_ready(struct worker *w, uint32_t uid, uint32_t gid);
 void worker_ended(struct worker *w, int wait_status);
 /* It died: count, record, start the next one if there may be one. */
 void worker_died(struct worker *w, int wait_status);

@@ -53,9 +53,12 @@ int replace_write(struct supervisor *s, int memfd)
     if (!bytes)
         return -ENOMEM;
     text_add(&t, FIRST_LINE "\n");
-    text_add(&t, "supervisor models=%u pvs=%u attempt=%u control=%d client=%d program=%d path=%s\n",
+    text_add(&t,
+             "supervisor models=%u pvs=%u attempt=%u control=%d client=%d program=%d "
+             "uid=%u gid=%u path=%s\n",
              s->started[SUPERVISED_MODEL], s->started[SUPERVISED_PV], s->upgrade.attempt,
-             s->control.source.fd, waiting_client(s), s->program.fd, s->program.path);
+             s->control.source.fd, waiting_client(s), s->program.fd, s->uid, s->gid,
+             s->program.path);
     add_worker(&t, s->model);
     add_worker(&t, s->pv);
     text_add(&t, LAST_LINE "\n");
@@ -179,6 +182,11 @@ static bool read_supervisor(struct supervisor *s, const char *line, int *client)
     s->control.source.fd = (int)number(line, "control", &good);
     *client = (int)number(line, "client", &good);
     s->program.fd = (int)number(line, "program", &good);
+    s->uid = s->gid = 0;
+    if (find_word(line, "uid")) { /* older builds have none */
+        s->uid = (uint32_t)number(line, "uid", &good);
+        s->gid = (uint32_t)number(line, "gid", &good);
+    }
     if (good)
         memcpy(s->program.path, path, strlen(path) + 1);
     return good;
@@ -213,7 +221,7 @@ int replace_read(struct supervisor *s, int memfd, struct error *e)
 
     if (ret < 0)
         return ret;
-    s->served = true;
+    s->served = s->noted = true;
     ret = control_adopt(s, s->control.source.fd, client);
     for (unsigned i = 0; i < ARRAY_SIZE(workers) && ret == 0; i++)
         if (workers[i]->socket.fd >= 0)

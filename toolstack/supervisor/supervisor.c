@@ -2,8 +2,8 @@
 /*
  * supervisor - start, signals, time and the end. See supervisor.h and private.h.
  *
- * Absent: a limit on xenstored: it is asked when the domain's node changes, and our own client
- * waits for its answer up to 5 s.
+ * Absent: a limit on xenstored: it is asked when the domain's node changes, and after a SIGKILL,
+ * and our own client waits for its answer up to 5 s.
  */
 #include "toolstack/supervisor/supervisor.h"
 
@@ -18,22 +18,42 @@
 #include <unistd.h>
 
 #include "hw/core/log.h"
+#include "toolstack/sandbox.h"
 #include "toolstack/supervisor/private.h"
 
 /* ---- the domain ----------------------------------------------------------------------------- */
 
-/* The toolstack removes this node first when it destroys a domain. */
+/* The toolstack makes this node before it starts us, and removes it first when it destroys a
+ * domain. */
+static void look_at_node(struct supervisor *s)
+{
+    char value[8];
+    int ret = xenstore_read(s->xs, s->node, value, sizeof value);
+
+    s->noted |= ret >= 0;
+    s->forsaken |= s->noted && ret == -ENOENT;
+}
+
+/* Nobody else may tell us: where the toolstack kills by user id (-runas) it kills the workers, and
+ * only those that have confined themselves already. */
 static void node_changed(void *opaque, const char *path)
 {
     struct supervisor *s = opaque;
-    char value[8];
 
     (void)path;
-    s->forsaken = s->served && xenstore_read(s->xs, s->node, value, sizeof value) == -ENOENT;
+    look_at_node(s);
+    if (!s->forsaken || s->ending)
+        return;
+    log_info("the toolstack has given the domain up");
+    supervisor_end(s, s->served ? 0 : 1);
 }
 
-bool supervisor_domain_gone(struct supervisor *s)
+/* A SIGKILL may be the toolstack's, which has removed the node before; that event may be behind the
+ * one of the death. */
+bool supervisor_domain_gone(struct supervisor *s, uint32_t death)
 {
+    if (death == SIGKILL)
+        look_at_node(s);
     return s->forsaken || s->o->xen->look(s->o->domid) == -ESRCH;
 }
 
@@ -55,15 +75,18 @@ static void forget_inherited(struct supervisor *s)
         close(s->inherited[--s->ninherited]);
 }
 
-void supervisor_served(struct supervisor *s)
+void supervisor_served(struct supervisor *s, uint32_t uid, uint32_t gid)
 {
     struct error e = { "" };
 
     if (s->served || s->ending)
         return;
     s->served = true;
+    s->uid = gid ? uid : 0;
+    s->gid = gid;
     forget_inherited(s);
-    if (xenstore_say_running(s->xs, s->o->domid, &e) < 0) {
+    node_changed(s, s->node); /* not to make the node again that was removed meanwhile */
+    if (!s->ending && xenstore_say_running(s->xs, s->o->domid, &e) < 0) {
         log_error("%s", e.text);
         supervisor_end(s, 1); /* the toolstack would wait for nothing */
     }
@@ -315,8 +338,11 @@ static int run(const struct supervisor_options *o, struct error *e)
 {
     const char *state = getenv(REPLACE_ENV);
     struct supervisor *s;
-    int ret = confine(o, e);
+    int ret = sandbox_raise_limits();
 
+    if (ret < 0)
+        log_warn("cannot raise the limit on the size of files: %s", strerror(-ret));
+    ret = confine(o, e);
     if (ret < 0)
         return ret;
     s = malloc(sizeof *s);

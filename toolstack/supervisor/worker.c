@@ -18,7 +18,7 @@
 #include "toolstack/version.h"
 
 enum {
-    ENV_BYTES = 128 + (SUPERVISED_HELD + 1) * (SUPERVISED_NAME + 12),
+    ENV_BYTES = 160 + (SUPERVISED_HELD + 1) * (SUPERVISED_NAME + 12),
     LAST_MESSAGES = 1024, /* read from a dead worker, at most; its socket holds less */
 };
 
@@ -130,9 +130,11 @@ static pid_t spawn_worker(struct worker *w, const struct program *program, uint3
 
     keep[p.nkeep++] = socket;
     keep[p.nkeep++] = w->vitals;
-    text_add(&t, "role=%s gen=%u death=%u sock=%d fds=vitals:%d",
-             w->role == SUPERVISED_PV ? "pv" : "model", s->started[w->role], death, socket,
-             w->vitals);
+    text_add(&t, "role=%s gen=%u death=%u sock=%d", w->role == SUPERVISED_PV ? "pv" : "model",
+             s->started[w->role], death, socket);
+    if (s->uid)
+        text_add(&t, " user=%u:%u", s->uid, s->gid);
+    text_add(&t, " fds=vitals:%d", w->vitals);
     for (unsigned i = 0; i < w->held.n; i++) {
         text_add(&t, ",%s:%d", w->held.fd[i].name, w->held.fd[i].fd);
         keep[p.nkeep++] = w->held.fd[i].fd;
@@ -144,12 +146,14 @@ static pid_t spawn_worker(struct worker *w, const struct program *program, uint3
 
 int worker_start(struct worker *w, const struct program *program, uint32_t death)
 {
-    int pair[2] = { -1, -1 }, ret = 0;
+    int pair[2] = { -1, -1 }, on = 1, ret = 0;
 
     if (w->vitals < 0)
         ret = w->vitals = make_vitals();
     if (ret >= 0)
         ret = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;
+    if (ret >= 0)
+        ret = setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -errno : 0;
     if (ret >= 0)
         ret = spawn_worker(w, program, death, pair[1]);
     if (ret < 0)
@@ -373,9 +377,9 @@ void worker_died(struct worker *w, int status)
     log_death(w, how, &v);
     worker_record(w, status);
     forget_words(w);
-    if (supervisor_domain_gone(w->s)) {
+    if (supervisor_domain_gone(w->s, death)) {
         log_info("%s is not started again: the domain is being destroyed", worker_name(w));
-        if (w->role == SUPERVISED_MODEL)
+        if (w->role == SUPERVISED_MODEL || w->s->forsaken)
             supervisor_end(w->s, 0);
     } else if (w->row >= CRASH_LOOP) {
         give_up(w);
@@ -398,7 +402,7 @@ static void start_failed(struct worker *w, int status)
     supervisor_end(w->s, WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
 }
 
-void worker_ready(struct worker *w)
+void worker_ready(struct worker *w, uint32_t uid, uint32_t gid)
 {
     struct supervisor *s = w->s;
 
@@ -406,7 +410,7 @@ void worker_ready(struct worker *w)
         return;
     w->ready = true;
     if (w == s->model)
-        supervisor_served(s);
+        supervisor_served(s, uid, gid);
     upgrade_ready(w);
     write_record(w);
 }

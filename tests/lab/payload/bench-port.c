@@ -30,15 +30,17 @@ static volatile uint32_t *const prd = (volatile uint32_t *)0x180000;
 
 #define MEASURE(name, statement) MEASURE_N(name, ROUNDS, statement)
 
-/* Runs the statement once for warmth, then rounds times, and reports the mean. */
+static uint32_t took[ROUNDS];
+
+/* Runs the statement once for warmth, then rounds times, and reports the median. */
 #define MEASURE_N(name, rounds, statement)                                                         \
     do {                                                                                           \
-        uint64_t begin = 0;                                                                        \
         for (uint32_t round = 0; round <= (rounds); round++) {                                     \
-            begin = round == 1 ? rdtsc() : begin;                                                  \
+            uint64_t begin = rdtsc();                                                              \
             statement;                                                                             \
+            took[round ? round - 1 : 0] = (uint32_t)(rdtsc() - begin);                             \
         }                                                                                          \
-        report(name, divide(rdtsc() - begin, rounds));                                             \
+        report(name, median(took, rounds));                                                               \
     } while (0)
 
 static _Noreturn void fatal(const char *text)
@@ -90,7 +92,6 @@ static void read_pio(uint8_t command, uint32_t sectors, uint32_t block)
 /* The string transfer alone: one command of many sectors, only the insw is timed. */
 static void measure_insw(void)
 {
-    uint64_t sum = 0;
 
     issue(READ_SECTORS, ROUNDS);
     for (uint32_t round = 0; round < ROUNDS; round++) {
@@ -99,10 +100,10 @@ static void measure_insw(void)
         wait_ready();
         begin = rdtsc();
         rep_insw(IDE_DATA, data, SECTOR_WORDS);
-        sum += rdtsc() - begin;
+        took[round] = (uint32_t)(rdtsc() - begin);
     }
     wait_ready();
-    report("insw_sector", divide(sum, ROUNDS));
+    report("insw_sector", median(took, ROUNDS));
 }
 
 static void read_dma(uint16_t base, uint32_t sectors)

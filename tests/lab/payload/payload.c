@@ -54,6 +54,19 @@ void report(const char *name, uint32_t value)
     serial_text("\r\n");
 }
 
+uint32_t median(uint32_t *values, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        uint32_t value = values[i], at = i;
+
+        for (; at && values[at - 1] > value; at--) {
+            values[at] = values[at - 1];
+        }
+        values[at] = value;
+    }
+    return values[n / 2];
+}
+
 static uint32_t pci_address(uint32_t slot, uint32_t function, uint32_t offset)
 {
     return 0x80000000u | slot << 11 | function << 8 | (offset & 0xfc);

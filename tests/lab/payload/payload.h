@@ -96,6 +96,10 @@ void serial_hex(uint32_t value);
 /* One line "name value". */
 void report(const char *name, uint32_t value);
 
+/* The middle one of n values, which it sorts: a tick of somebody's clock that falls into one of many
+ * measurements must not count. */
+uint32_t median(uint32_t *values, uint32_t n);
+
 uint32_t pci_read(uint32_t slot, uint32_t function, uint32_t offset);
 void pci_write(uint32_t slot, uint32_t function, uint32_t offset, uint32_t value);
 /* Finds the first function on bus 0 with these upper 16 bits of the class; false: none. */
