@@ -88,7 +88,9 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
 
     if (err < 0)
         return err;
-    arena_rollback(m->arena);
+    /* It ends with the commit, behind all that a later successor would have to do if we die here.
+     */
+    arena_undo(m->arena);
     m->dropped = false;
     gmem_invalidate(m->mem);
     if (inside) {
@@ -101,6 +103,7 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
             give_up(m);
             m->dropped = m->j->kind == EVENT_REQUEST;
         }
+        arena_commit(m->arena);
     }
     m->j->move_nr = 0;
     for (struct device *d = m->first; d; d = d->next)
