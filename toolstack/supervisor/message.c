@@ -88,6 +88,8 @@ static void give_xenstore(struct message *c)
     ret = broker_new(w->s->loop, w->s->o->domid, NULL, &w->broker, &fd, &e);
     if (ret < 0)
         guest_log_line(&w->log, worker_name(w), "%s", e.text);
+    else
+        broker_share_limit(w->broker, &w->log);
     worker_tell(w, SUPERVISED_XENSTORE_FD, (uint32_t)-ret, NULL, fd);
     if (fd >= 0)
         close(fd);
