@@ -28,6 +28,8 @@ static void hold(struct message *c)
         ret = held_put(&w->held, c->m->name, c->fd);
         c->fd = -1;
     }
+    if (ret == 0 && w->role == SUPERVISED_MODEL && !strcmp(c->m->name, "ctl"))
+        control_note_model(w->s);
     if (ret < 0)
         snprintf(w->said, sizeof w->said, "(what it wanted to be held was refused: %s)",
                  strerror(-ret));
