@@ -126,6 +126,21 @@ void recover_lines(struct machine *m)
         }
 }
 
+void machine_trust_again(struct machine *m)
+{
+    for (struct device *d = m->first; d; d = d->next) {
+        if (!d->fenced)
+            continue;
+        log_info("%s: gets another chance", d->id);
+        d->fenced = false;
+        if (event_begin(d)) /* its interrupt lines: nobody has told them since it was adopted */
+            event_end(d);
+    }
+    memset(m->s->fenced, 0, sizeof m->s->fenced);
+    m->j->fatal_count = 0;
+    m->deadline_stale = true;
+}
+
 /* The slot of this vCPU says that its request has begun. */
 enum request_recovery machine_recover_request(struct machine *m, struct request *r)
 {
