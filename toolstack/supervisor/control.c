@@ -299,9 +299,9 @@ int control_open(struct supervisor *s, struct error *e)
     ret = listen_at(s->control.own.path);
     if (ret >= 0)
         ret = control_adopt(s, ret, -1);
-    return ret < 0 ? error_set(e, ret, "cannot listen on %s: %s", s->control.own.path,
-                               strerror(-ret))
-                   : 0;
+    return ret < 0
+               ? error_set(e, ret, "cannot listen on %s: %s", s->control.own.path, strerror(-ret))
+               : 0;
 }
 
 int control_adopt(struct supervisor *s, int fd, int waiting_client)

@@ -36,11 +36,11 @@ enum {
     PATIENCE_MS = 10000,
     START_AGAIN_MS = 1000, /* after a start that the host refused (no memory, no processes) */
     CRASH_LOOP = 5,        /* deaths in a row without an event completed in between */
-    LIVED_MS = 10000,      /* whoever served that long is in no loop, even if nobody wanted a thing */
-    BREATH_MS = 500,       /* before the third start in a row; twice that before the next */
-    OFTEN_MS = 1000,       /* before each start of one that the guest makes die often */
-    SEATS = 3,             /* device model, PV worker, successor of a device model */
-    RECORDS_AT_ONCE = 8,   /* crash records of a worker; then one each */
+    LIVED_MS = 10000,    /* whoever served that long is in no loop, even if nobody wanted a thing */
+    BREATH_MS = 500,     /* before the third start in a row; twice that before the next */
+    OFTEN_MS = 1000,     /* before each start of one that the guest makes die often */
+    SEATS = 3,           /* device model, PV worker, successor of a device model */
+    RECORDS_AT_ONCE = 8, /* crash records of a worker; then one each */
     RECORD_EVERY_MS = 60000,
     INHERITED = 16, /* descriptors that libxl may give the first device model */
     CONTROL_CLIENTS = 2,

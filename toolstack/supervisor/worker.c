@@ -87,8 +87,8 @@ static void forget_words(struct worker *w)
         log_warn("cannot clear the vitals of %s", worker_name(w));
 }
 
-/* It has died so often by its own fault that a guest is behind it, whom that would allow to fill the
- * disk: what each one says in the log while it starts and dies is some KiB. */
+/* It has died so often by its own fault that a guest is behind it, whom that would allow to fill
+ * the disk: what each one says in the log while it starts and dies is some KiB. */
 static bool dies_often(const struct worker *w)
 {
     return w->records >= RECORDS_AT_ONCE && loop_now() - w->recorded_at < MS(RECORD_EVERY_MS);
