@@ -41,10 +41,11 @@ static int run(const struct config *c, struct error *e)
     err = config_refuse(c, e);
     if (err < 0)
         return err;
-    config_warn(c, warn);
     err = supervised_open(&s, e);
     if (err < 0)
         return err;
+    if (supervised_role(s) == SUPERVISED_MODEL && supervised_generation(s) == 0)
+        config_warn(c, warn); /* once, not with each successor */
     return supervised_role(s) == SUPERVISED_PV ? pv_worker_run(s, c, e) : domain_run(c, s, e);
 }
 
@@ -75,7 +76,7 @@ int main(int argc, char **argv)
             err = config_print(c, stdout);
             break;
         case CONFIG_CHECK_ARENA:
-            err = domain_check_arena(c->arena_fd, &e);
+            err = domain_check_arena_confined(c->arena_fd, c->no_sandbox, &e);
             break;
         default:
             err = run(c, &e);

@@ -10,6 +10,7 @@
  *     server            it says that it has an ioreq server (5)
  *     idle              no event completes
  *     arena             a new arena takes the place of the one that is held
+ *     ctl               it listens at 7.ctl, and cannot remove that name
  *     hoard, say        more descriptors than can be held; last words
  *     die, fail, silent SIGSEGV, exit status 3, nothing at all before it is ready
  *     sleep, want       a sleep state, the PV worker, when it is ready

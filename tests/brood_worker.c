@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "ioreq/loop.h"
@@ -108,6 +110,16 @@ static void new_arena(struct fake *f)
     close(fd);
 }
 
+static void listen_ctl(const struct fake *f)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    brood_path(a.sun_path, sizeof a.sun_path, "7.ctl");
+    if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || supervised_hold(f->s, "ctl", fd) < 0)
+        _exit(98);
+}
+
 static void come_up(struct fake *f, int leaks)
 {
     volatile struct supervised_vitals *v = supervised_vitals(f->s);
@@ -119,6 +131,10 @@ static void come_up(struct fake *f, int leaks)
         _exit(92);
     brood_note("%s %u pid %d death %u arena (%s) leaks %d", f->role, f->gen, (int)getpid(),
                supervised_death(f->s), text, leaks);
+    if (v->quiet)
+        brood_note("%s %u quiet", f->role, f->gen);
+    if (told(f, "ctl"))
+        listen_ctl(f);
     if (told(f, "server"))
         v->server = 6;
     if (!told(f, "idle"))

@@ -87,6 +87,8 @@ void crash_flush(void)
         crash.vitals->last_words[i] = crash.text[i];
     crash.vitals->last_words[crash.n] = '\0';
     crash.flushed = crash.n;
+    if (crash.vitals->quiet)
+        return;
     if (write(STDERR_FILENO, crash.text + from, crash.n - from) < 0)
         return; /* nowhere to say so */
 }

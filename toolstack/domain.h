@@ -22,5 +22,8 @@ MUST_CHECK int domain_probe(const struct config *c, struct error *e);
  * hypervisor.
  */
 MUST_CHECK int domain_check_arena(int fd, struct error *e);
+/* The same by root, who gives up everything before the first look at what a guest had a hand in;
+ * the process is good for nothing else afterwards. */
+MUST_CHECK int domain_check_arena_confined(int fd, bool no_sandbox, struct error *e);
 
 #endif

@@ -13,13 +13,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <config.h> /* made by configure: HVMDM_UID_BASE */
 #include "block/block.h"
 #include "hw/core/bits.h"
 #include "ioreq/sim.h"
 #include "toolstack/domain.h"
 #include "toolstack/domain_private.h"
+#include "toolstack/sandbox.h"
 
-enum { CHECK_TRIES = 500, CHECK_PAUSE_NS = 1000000 };
+enum {
+    CHECK_TRIES = 500,
+    CHECK_PAUSE_NS = 1000000,
+    CHECK_DOMID = 0x7ff0, /* Xen's first reserved one: no worker has its user id */
+};
 
 /* --- A copy at rest. */
 
@@ -192,4 +198,15 @@ int domain_check_arena(int fd, struct error *e)
     arena_destroy(&t->d.spare);
     free(t);
     return err;
+}
+
+int domain_check_arena_confined(int fd, bool no_sandbox, struct error *e)
+{
+    const struct sandbox box = { .enabled = !no_sandbox,
+                                 .uid = HVMDM_UID_BASE + CHECK_DOMID,
+                                 .gid = HVMDM_UID_BASE + CHECK_DOMID,
+                                 .profile = SANDBOX_MODEL };
+    int err = geteuid() == 0 ? sandbox_enter(&box, e) : 0;
+
+    return err < 0 ? err : domain_check_arena(fd, e);
 }

@@ -252,7 +252,10 @@ static int start_successor(struct domain *d, struct error *e)
         return err;
     d->leave = false;
     arena_destroy(&d->spare);
-    log_info("generation %u serves the guest now", (unsigned)supervised_generation(d->s));
+    if (!supervised_vitals(d->s)->quiet)
+        log_info("generation %u serves the guest now", (unsigned)supervised_generation(d->s));
+    if (supervised_death(d->s) == SUPERVISED_UPGRADE)
+        machine_trust_again(d->m);
     domain_drop_unplugged(d);
     hv_xen_scan(d->hv, machine_ring_next(d->m));
     return 0;

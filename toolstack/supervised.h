@@ -83,6 +83,7 @@ struct supervised_vitals {
     uint32_t server; /* id of the ioreq server + 1, 0: none */
     char doing[64];  /* for the log line of a death; empty: idle */
     char last_words[2048]; /* written by the crash handler: text with NUL */
+    uint32_t quiet; /* written by the supervisor: the log has had enough of starts and crashes */
 };
 static_assert(sizeof(struct supervised_vitals) <= SUPERVISED_VITALS_BYTES, "one page");
 

@@ -226,7 +226,9 @@ int arena_check(const struct arena_header *h, size_t mapped, struct error *e)
 
 void arena_begin(struct arena *a)
 {
+    arena_store_barrier();
     a->h->transactions++;
+    arena_store_barrier(); /* or what the last one touched could be taken for ours */
     a->h->in_transaction = 1;
     arena_store_barrier();
 }
@@ -248,7 +250,7 @@ void arena_commit(struct arena *a)
     arena_store_barrier();
 }
 
-void arena_rollback(struct arena *a)
+void arena_undo(struct arena *a)
 {
     if (!a->h->in_transaction)
         return;
@@ -259,7 +261,12 @@ void arena_rollback(struct arena *a)
             memcpy(arena_at(a, r->state), arena_at(a, r->shadow), r->size);
     }
     arena_store_barrier();
-    a->h->in_transaction = 0;
+}
+
+void arena_rollback(struct arena *a)
+{
+    arena_undo(a);
+    arena_commit(a);
 }
 
 int arena_load(struct arena *to, const struct arena_header *from, struct error *e)

@@ -95,11 +95,13 @@ static inline void arena_store_barrier(void)
 }
 
 /* Transactions. begin: nothing is touched. touch: keep the old state of a record, once. commit:
- * the new state counts. rollback: every touched record gets its old state back; also what a
- * successor calls when it finds in_transaction set. */
+ * the new state counts. rollback: every touched record gets its old state back. undo: the same, but
+ * the transaction stays open, and it can be undone once more: for a successor, which finds
+ * in_transaction set, has more to put right than records, and may die over that. */
 void arena_begin(struct arena *a);
 void arena_touch(struct arena *a, struct arena_record *r);
 void arena_commit(struct arena *a);
+void arena_undo(struct arena *a);
 void arena_rollback(struct arena *a);
 
 /* Copy all records of `from` into the same-named ones of `to`, by field name, bulk included.

@@ -76,6 +76,8 @@ MUST_CHECK int machine_loaded(struct machine *m, struct error *e);
  * device fenced off. A machine that handed over and is asked back calls it for itself: its
  * successor may have got some way. Then slots_scan() with machine_ring_next(). */
 MUST_CHECK int machine_adopted(struct machine *m, bool own_fault, struct error *e);
+/* Behind machine_adopted(), by a build that may know better: nothing is fenced off any more. */
+void machine_trust_again(struct machine *m);
 uint16_t machine_ring_next(const struct machine *m);
 /* Add one to *counter (shared memory) for each completed event; NULL: no more. Not before
  * machine_adopted(), whose own events are no progress of the guest. */

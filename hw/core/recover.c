@@ -88,7 +88,9 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
 
     if (err < 0)
         return err;
-    arena_rollback(m->arena);
+    /* It ends with the commit, behind all that a later successor would have to do if we die here.
+     */
+    arena_undo(m->arena);
     m->dropped = false;
     gmem_invalidate(m->mem);
     if (inside) {
@@ -101,6 +103,7 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
             give_up(m);
             m->dropped = m->j->kind == EVENT_REQUEST;
         }
+        arena_commit(m->arena);
     }
     m->j->move_nr = 0;
     for (struct device *d = m->first; d; d = d->next)
@@ -121,6 +124,21 @@ void recover_lines(struct machine *m)
             else if (l->kind == IRQ_INTX && d->pci && d->fenced)
                 m->hv->ops->intx(m->hv, d->pci->devfn >> 3, l->number, false);
         }
+}
+
+void machine_trust_again(struct machine *m)
+{
+    for (struct device *d = m->first; d; d = d->next) {
+        if (!d->fenced)
+            continue;
+        log_info("%s: gets another chance", d->id);
+        d->fenced = false;
+        if (event_begin(d)) /* its interrupt lines: nobody has told them since it was adopted */
+            event_end(d);
+    }
+    memset(m->s->fenced, 0, sizeof m->s->fenced);
+    m->j->fatal_count = 0;
+    m->deadline_stale = true;
 }
 
 /* The slot of this vCPU says that its request has begun. */

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hw/core/log.h"
 #include "ioreq/loop.h"
 #include "tests/xenstored.h"
 #include "toolstack/supervisor/broker.h"
@@ -476,6 +477,24 @@ static void broken_framing(void **state)
     expect_text(b, XS_READ, "1");
 }
 
+/* A worker may break it, and ask for the next, without end. */
+static void limit_outlives_it(void **state)
+{
+    struct bench *b = *state;
+    struct guest_log_limit limit = { 0 };
+    const struct xs_header h = { XS_READ, 1, 0, XS_BODY + 1 };
+
+    for (unsigned i = 0; i < 20; i++) {
+        broker_share_limit(b->broker, &limit);
+        assert_int_equal(write(b->fd, &h, sizeof h), sizeof h);
+        turn(b);
+        broker_free(b->broker);
+        close(b->fd);
+        connect_broker(b);
+    }
+    assert_int_equal(limit.dropped, 12);
+}
+
 static void daemon_breaks(void **state)
 {
     static const char *const how[] = { BACK "/wrong", BACK "/long", BACK "/die" };
@@ -602,6 +621,7 @@ int main(void)
         T(worker_that_does_not_read),
         T(broken_framing),
         T(daemon_breaks),
+        T(limit_outlives_it),
         T(worker_dies),
         T(serves_the_usual_client),
     };

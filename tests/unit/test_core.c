@@ -437,6 +437,12 @@ TEST(core, log_is_limited)
     for (unsigned i = 0; i < 1000000; i++)
         guest_log_line(&limit, "probe", "offence %u", i);
     EXPECT_TRUE(limit.dropped > 999980);
+    /* It is over, and a while later the next one is news again. */
+    while (limit.dropped % 64 == 0)
+        guest_log_line(&limit, "probe", "offence");
+    limit.tokens_at -= UINT64_C(20000000000);
+    guest_log_line(&limit, "probe", "another offence");
+    EXPECT_TRUE(limit.dropped == 0);
     log_set_level(LOG_INFO);
 }
 

@@ -259,6 +259,31 @@ static void a_timer_is_switched_off_after_two_deaths(void **state)
     assert_int_equal(guest_reads(PORT), 1); /* the device still answers */
 }
 
+static void another_build_lifts_the_fence(void **state)
+{
+    int status;
+    pid_t pid;
+
+    (void)state;
+    fenced_by(NULL_POINTER, SIGSEGV);
+    pid = fork();
+    if (pid == 0) {
+        bench_take_over(b, false);
+        machine_trust_again(b->m);
+        _exit(bench_inb(b, PORT));
+    }
+    waitpid(pid, &status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_int_equal(guest_reads(PORT), 2);
+    /* It has two lives again. */
+    guest_asks(PORT, false, NULL_POINTER);
+    assert_int_equal(generation(1, 0, 0), SIGSEGV);
+    assert_int_equal(generation(2, SIGSEGV, 0), SIGSEGV);
+    assert_int_equal(generation(3, SIGSEGV, 0), 0);
+    assert_fenced();
+}
+
 static void what_kills_once_is_done_the_second_time(void **state)
 {
     (void)state;
@@ -481,6 +506,7 @@ int main(void)
         UNIT(a_constant_read_is_fenced_after_two_deaths),
         UNIT(a_kill_from_outside_fences_nothing),
         UNIT(a_timer_is_switched_off_after_two_deaths),
+        UNIT(another_build_lifts_the_fence),
         UNIT(what_kills_once_is_done_the_second_time),
         UNIT(a_system_call_that_is_allowed_gives_its_error),
         UNIT(the_record_crashes_again),

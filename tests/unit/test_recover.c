@@ -453,6 +453,40 @@ static void succeed(struct bench *b, const struct event *v)
     bench_step(b, v->time);
 }
 
+static void *die_here(struct hv *hv, uint64_t gfn, unsigned nr, uint32_t *present)
+{
+    (void)hv;
+    (void)gfn;
+    (void)nr;
+    (void)present;
+    raise(SIGKILL);
+    return NULL;
+}
+
+/* A successor that dies too, in the middle of its recovery: when it looks for pages which the event
+ * moved. These are where they belong. */
+static void succeed_in_vain(struct bench *b)
+{
+    const struct arena_record *r = arena_find(&b->arena, "journal", 0);
+    struct journal_state *j = arena_at(&b->arena, r->state);
+    int status;
+    pid_t pid;
+
+    j->move_from = j->move_to = VRAM_GFN;
+    j->move_nr = 1;
+    pid = fork();
+    if (pid == 0) {
+        struct hv_ops ops = *b->hv->ops;
+
+        ops.map_frames = die_here;
+        b->hv->ops = &ops;
+        bench_take_over(b, false);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static const char *difference(struct bench *b, const struct outcome *x, const struct outcome *y)
 {
     static char text[128];
@@ -554,6 +588,15 @@ static void dies_anywhere(void **state)
         what = difference(b, want, got);
         if (what && !(v->once && !difference(b, undone, got)))
             fail_msg("%s: death after store %u of %u: %s", v->name, n, points, what);
+        restore(b, now);
+        if (!b->arena.h->in_transaction)
+            continue;
+        succeed_in_vain(b);
+        in_child(b, v, succeed, got);
+        what = difference(b, want, got);
+        if (what && !(v->once && !difference(b, undone, got)))
+            fail_msg("%s: death after store %u of %u, and of the first successor: %s", v->name, n,
+                     points, what);
     }
     bench_free(b);
     munmap(before, sizeof *before);

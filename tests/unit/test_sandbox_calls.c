@@ -45,7 +45,7 @@ struct known {
 
 static const struct known known[] = {
     /* allowed */
-    BOTH(read), BOTH(write), BOTH(close), BOTH(fstat), BOTH(poll), BOTH(munmap), BOTH(mremap),
+    BOTH(read), BOTH(write), BOTH(writev), BOTH(close), BOTH(fstat), BOTH(poll), BOTH(munmap), BOTH(mremap),
     BOTH(brk), BOTH(madvise), BOTH(rt_sigaction), BOTH(rt_sigprocmask), BOTH(sigaltstack),
     BOTH(epoll_wait), BOTH(epoll_pwait), BOTH(epoll_pwait2), BOTH(epoll_ctl), BOTH(epoll_create1),
     BOTH(timerfd_create), BOTH(timerfd_settime), BOTH(eventfd2), BOTH(recvmsg), BOTH(sendmsg),

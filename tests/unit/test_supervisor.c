@@ -93,6 +93,73 @@ static void progress_is_no_crash_loop(void **state)
     brood_end(&b);
 }
 
+/* Nobody wanted anything of it, but each has been there for a while. */
+static void idleness_is_no_crash_loop(void **state)
+{
+    struct brood b;
+    pid_t pid;
+    char who[24];
+
+    (void)state;
+    pid = brood_start(&b, "idle");
+    brood_put("model", "idle");
+    for (int i = 1; i <= 6; i++) {
+        if (i == 4)
+            brood_nap(10200);
+        kill(pid, SIGKILL);
+        snprintf(who, sizeof who, "model %d", i);
+        pid = brood_await_worker(&b, who, "death 9");
+        snprintf(who, sizeof who, "model %d ready", i);
+        brood_await(&b, who);
+    }
+    assert_false(brood_happened(&b, "xen"));
+    brood_end(&b);
+}
+
+/* A guest that makes it die over and over. */
+static void log_does_not_grow_with_deaths(void **state)
+{
+    struct brood b;
+    pid_t pid;
+    char who[24];
+
+    (void)state;
+    pid = brood_start(&b, "");
+    for (int i = 1; i <= 8; i++) {
+        kill(pid, SIGSEGV);
+        snprintf(who, sizeof who, "model %d", i);
+        pid = brood_await_worker(&b, who, "death 11");
+        snprintf(who, sizeof who, "model %d ready", i);
+        if (i < 8)
+            brood_await(&b, who);
+        assert_true(i == 8 || !brood_happened(&b, "quiet"));
+    }
+    brood_await(&b, "model 8 quiet");
+    brood_end(&b);
+}
+
+/* The model's name for its socket, which it could not remove from within its sandbox. */
+static void leaves_no_names(void **state)
+{
+    struct brood b;
+
+    (void)state;
+    brood_start(&b, "ctl");
+    assert_true(brood_exists("7.ctl"));
+    kill(b.pid, SIGHUP);
+    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_false(brood_exists("7.ctl"));
+    brood_end(&b);
+    /* Somebody else has the name by now. */
+    brood_start(&b, "ctl");
+    brood_remove("7.ctl");
+    brood_put("7.ctl", "");
+    kill(b.pid, SIGHUP);
+    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_true(brood_exists("7.ctl"));
+    brood_end(&b);
+}
+
 static void failed_start_is_passed_on(void **state)
 {
     static const struct {
@@ -515,6 +582,9 @@ int main(int argc, char *argv[])
         cmocka_unit_test(starts_again),
         cmocka_unit_test(crash_loop_ends),
         cmocka_unit_test(progress_is_no_crash_loop),
+        cmocka_unit_test(idleness_is_no_crash_loop),
+        cmocka_unit_test(log_does_not_grow_with_deaths),
+        cmocka_unit_test(leaves_no_names),
         cmocka_unit_test(failed_start_is_passed_on),
         cmocka_unit_test(hang_at_quit_is_killed),
         cmocka_unit_test(dying_domain_is_left_alone),

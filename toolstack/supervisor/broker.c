@@ -39,7 +39,7 @@ struct broker {
     bool sending;        /* `down` is complete and goes to the worker */
     uint32_t watches;
     uint32_t transactions[BROKER_TRANSACTIONS]; /* open ones; 0: free */
-    struct guest_log_limit log_limit;
+    struct guest_log_limit own_limit, *log_limit;
     struct xs_message up, down;
 };
 
@@ -56,7 +56,8 @@ static void finish(struct broker *b, const char *why)
     if (b->worker.fd < 0)
         return;
     if (why)
-        log_warn("the PV worker's way to xenstore is closed: %s", why);
+        guest_log_line(b->log_limit, "xenstore broker",
+                       "the PV worker's way to xenstore is closed: %s", why);
     drop_side(b, &b->worker);
     drop_side(b, &b->daemon);
 }
@@ -78,7 +79,7 @@ static const char *refusal(struct broker *b)
     const struct xs_header *h = &b->up.header;
 
     if (!broker_allows(b->domid, h, b->up.body)) {
-        guest_log_line(&b->log_limit, "xenstore broker",
+        guest_log_line(b->log_limit, "xenstore broker",
                        "refused a request of the PV worker (type %u, %s)", h->type,
                        broker_path(h, b->up.body));
         return "EACCES";
@@ -254,6 +255,7 @@ int broker_new(struct loop *loop, unsigned domid, const char *socket, struct bro
         return ret;
     }
     b->loop = loop;
+    b->log_limit = &b->own_limit;
     b->domid = domid;
     b->worker_wants = b->daemon_wants = EPOLLIN;
     b->worker = (struct loop_source){ .fd = pair[0], .ready = worker_ready, .opaque = b };
@@ -271,6 +273,11 @@ int broker_new(struct loop *loop, unsigned domid, const char *socket, struct bro
     *client_fd = pair[1];
     *out = b;
     return 0;
+}
+
+void broker_share_limit(struct broker *b, struct guest_log_limit *limit)
+{
+    b->log_limit = limit;
 }
 
 void broker_free(struct broker *b)

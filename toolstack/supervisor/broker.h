@@ -19,6 +19,7 @@ enum {
 };
 
 struct broker;
+struct guest_log_limit;
 struct loop;
 struct xs_header;
 
@@ -30,6 +31,9 @@ struct xs_header;
 MUST_CHECK int broker_new(struct loop *loop, unsigned domid, const char *socket,
                           struct broker **out, int *client_fd, struct error *e);
 void broker_free(struct broker *b); /* NULL is nothing */
+/* What it logs counts against this limit, which outlives it: a worker may ask for a new broker as
+ * often as it likes. */
+void broker_share_limit(struct broker *b, struct guest_log_limit *limit);
 
 /* May the worker of this domain ask this? `body` has h->length (at most XS_BODY) bytes and a NUL
  * behind them. */

@@ -243,19 +243,34 @@ static const char *set_path(struct supervisor *s)
 {
     const char *directory = s->o->directory ? s->o->directory : SUPERVISOR_DIRECTORY;
 
-    snprintf(s->control.path, sizeof s->control.path, "%s/%u.supervisor", directory, s->o->domid);
+    snprintf(s->control.own.path, sizeof s->control.own.path, "%s/%u.supervisor", directory,
+             s->o->domid);
+    snprintf(s->control.model.path, sizeof s->control.model.path, "%s/%u.ctl", directory,
+             s->o->domid);
     return directory;
 }
 
 /* Remember the socket's file, to remove it at the end and no other one. */
-static void note_file(struct control *c)
+static void note_file(struct control_file *f)
+{
+    struct stat st;
+    bool there = lstat(f->path, &st) == 0 && S_ISSOCK(st.st_mode);
+
+    f->dev = there ? st.st_dev : 0;
+    f->ino = there ? st.st_ino : 0;
+}
+
+static void remove_file(const struct control_file *f)
 {
     struct stat st;
 
-    if (lstat(c->path, &st) == 0) {
-        c->dev = st.st_dev;
-        c->ino = st.st_ino;
-    }
+    if (f->ino && lstat(f->path, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino)
+        unlink(f->path);
+}
+
+void control_note_model(struct supervisor *s)
+{
+    note_file(&s->control.model);
 }
 
 static int listen_at(const char *path)
@@ -281,11 +296,12 @@ int control_open(struct supervisor *s, struct error *e)
 
     if (ret < 0)
         return ret;
-    ret = listen_at(s->control.path);
+    ret = listen_at(s->control.own.path);
     if (ret >= 0)
         ret = control_adopt(s, ret, -1);
-    return ret < 0 ? error_set(e, ret, "cannot listen on %s: %s", s->control.path, strerror(-ret))
-                   : 0;
+    return ret < 0
+               ? error_set(e, ret, "cannot listen on %s: %s", s->control.own.path, strerror(-ret))
+               : 0;
 }
 
 int control_adopt(struct supervisor *s, int fd, int waiting_client)
@@ -294,7 +310,9 @@ int control_adopt(struct supervisor *s, int fd, int waiting_client)
     int ret;
 
     set_path(s);
-    note_file(c);
+    note_file(&c->own);
+    if (held_find(&s->model->held, "ctl") >= 0)
+        note_file(&c->model);
     c->source = (struct loop_source){ .fd = fd, .ready = listener_ready, .opaque = s };
     ret = loop_add(s->loop, &c->source, EPOLLIN);
     if (ret == 0 && waiting_client >= 0) {
@@ -307,15 +325,15 @@ int control_adopt(struct supervisor *s, int fd, int waiting_client)
 void control_close(struct supervisor *s)
 {
     struct control *c = &s->control;
-    struct stat st;
 
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         client_close(&c->clients[i]);
     if (c->source.fd < 0)
         return;
+    /* While the sockets are open nobody else's file can have the same inode. */
+    remove_file(&c->own);
+    remove_file(&c->model);
     loop_remove(s->loop, &c->source);
     close(c->source.fd);
     c->source.fd = -1;
-    if (lstat(c->path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
-        unlink(c->path);
 }

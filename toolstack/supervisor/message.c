@@ -29,6 +29,8 @@ static void hold(struct message *c)
         ret = held_put(&w->held, c->m->name, c->fd);
         c->fd = -1;
     }
+    if (ret == 0 && w->role == SUPERVISED_MODEL && !strcmp(c->m->name, "ctl"))
+        control_note_model(w->s);
     if (ret < 0)
         snprintf(w->said, sizeof w->said, "(what it wanted to be held was refused: %s)",
                  strerror(-ret));
@@ -89,6 +91,8 @@ static void give_xenstore(struct message *c)
     ret = broker_new(w->s->loop, w->s->o->domid, NULL, &w->broker, &fd, &e);
     if (ret < 0)
         guest_log_line(&w->log, worker_name(w), "%s", e.text);
+    else
+        broker_share_limit(w->broker, &w->log);
     worker_tell(w, SUPERVISED_XENSTORE_FD, (uint32_t)-ret, NULL, fd);
     if (fd >= 0)
         close(fd);

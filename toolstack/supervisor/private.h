@@ -36,8 +36,11 @@ enum {
     PATIENCE_MS = 10000,
     START_AGAIN_MS = 1000, /* after a start that the host refused (no memory, no processes) */
     CRASH_LOOP = 5,        /* deaths in a row without an event completed in between */
-    SEATS = 3,             /* device model, PV worker, successor of a device model */
-    RECORDS_AT_ONCE = 8,   /* crash records of a worker; then one each */
+    LIVED_MS = 10000,    /* whoever served that long is in no loop, even if nobody wanted a thing */
+    BREATH_MS = 500,     /* before the third start in a row; twice that before the next */
+    OFTEN_MS = 1000,     /* before each start of one that the guest makes die often */
+    SEATS = 3,           /* device model, PV worker, successor of a device model */
+    RECORDS_AT_ONCE = 8, /* crash records of a worker; then one each */
     RECORD_EVERY_MS = 60000,
     INHERITED = 16, /* descriptors that libxl may give the first device model */
     CONTROL_CLIENTS = 2,
@@ -64,6 +67,7 @@ struct worker {
     bool clean;                 /* the last one ended by itself, with status 0 */
     bool given_up;              /* a crash loop: no more starts */
     uint64_t kill_at, start_at; /* NEVER, or when that is due */
+    uint64_t ready_at;          /* while `ready` */
     uint32_t deaths, row;       /* in all; without progress */
     uint64_t events;            /* at the last death */
     uint32_t last_death;        /* enum supervised_death */
@@ -106,10 +110,16 @@ struct control_client {
     char line[CONTROL_LINE];
 };
 
+/* The name of a socket. */
+struct control_file {
+    char path[108];
+    uint64_t dev, ino; /* to know it again; 0: none */
+};
+
 struct control {
     struct loop_source source; /* listens; fd -1: not open */
-    char path[108];
-    uint64_t dev, ino; /* of the socket's file, to know it again */
+    struct control_file own;
+    struct control_file model; /* a device model that is confined cannot remove it itself */
     uint64_t clock;
     struct control_client clients[CONTROL_CLIENTS];
 };
@@ -177,6 +187,8 @@ bool message_receive(struct worker *w);
 MUST_CHECK int control_open(struct supervisor *s, struct error *e);
 MUST_CHECK int control_adopt(struct supervisor *s, int fd, int waiting_client);
 void control_close(struct supervisor *s);
+/* The device model has its own socket there, DOMID.ctl: its name goes with ours. */
+void control_note_model(struct supervisor *s);
 /* Answer whoever waits for the upgrade: what went wrong, or NULL and what became of ourselves. */
 void control_upgraded(struct supervisor *s, const char *wrong, const char *self);
 

@@ -80,7 +80,8 @@ static int start_checker(struct supervisor *s, const struct program *program, co
 {
     struct upgrade *u = &s->upgrade;
     char number[16];
-    char *const argv[] = { (char *)(uintptr_t)name, (char *)(uintptr_t)option, number, NULL };
+    char *const argv[] = { (char *)(uintptr_t)name, (char *)(uintptr_t)option, number,
+                           s->o->no_sandbox ? (char[]){ "--no-sandbox" } : NULL, NULL };
     struct spawn p = { .program = program, .argv = argv, .keep = &fd, .nkeep = 1 };
     int pipes[2];
     pid_t pid;

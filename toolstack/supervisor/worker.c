@@ -87,6 +87,21 @@ static void forget_words(struct worker *w)
         log_warn("cannot clear the vitals of %s", worker_name(w));
 }
 
+/* It has died so often by its own fault that a guest is behind it, whom that would allow to fill
+ * the disk: what each one says in the log while it starts and dies is some KiB. */
+static bool dies_often(const struct worker *w)
+{
+    return w->records >= RECORDS_AT_ONCE && loop_now() - w->recorded_at < MS(RECORD_EVERY_MS);
+}
+
+static void set_quiet(struct worker *w)
+{
+    const uint32_t quiet = dies_often(w);
+
+    if (pwrite(w->vitals, &quiet, sizeof quiet, offsetof(struct supervised_vitals, quiet)) < 0)
+        log_warn("cannot write the vitals of %s", worker_name(w));
+}
+
 /* ---- start ---------------------------------------------------------------------------------- */
 
 static void socket_ready(void *opaque, uint32_t events)
@@ -155,6 +170,8 @@ int worker_start(struct worker *w, const struct program *program, uint32_t death
     if (ret >= 0)
         ret = setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -errno : 0;
     if (ret >= 0)
+        set_quiet(w);
+    if (ret >= 0)
         ret = spawn_worker(w, program, death, pair[1]);
     if (ret < 0)
         goto fail;
@@ -201,8 +218,8 @@ void worker_tell(struct worker *w, enum supervised_type type, uint32_t value, co
     ret = supervised_send(w->socket.fd, &m, fd, MSG_DONTWAIT);
     if (ret == 0 || ret == -EPIPE || ret == -ECONNRESET)
         return; /* those end by themselves */
-    log_error("%s (pid %d) does not listen and is killed: %s", worker_name(w), (int)w->pid,
-              strerror(-ret));
+    guest_log_line(&w->log, worker_name(w), "pid %d does not listen and is killed: %s", (int)w->pid,
+                   strerror(-ret));
     worker_kill(w);
 }
 
@@ -264,12 +281,10 @@ void worker_tell_death(uint32_t death, int status, char *to, size_t size)
 
 static bool may_record(struct worker *w)
 {
-    uint64_t now = loop_now();
-
-    if (w->records >= RECORDS_AT_ONCE && now - w->recorded_at < MS(RECORD_EVERY_MS))
+    if (dies_often(w))
         return false;
     w->records++;
-    w->recorded_at = now;
+    w->recorded_at = loop_now();
     return true;
 }
 
@@ -292,7 +307,7 @@ void worker_record(struct worker *w, int status)
         .arena = held_find(&w->held, "arena"),
     };
 
-    if (!s->o->records || !own_fault(facts.death) || !may_record(w))
+    if (!own_fault(facts.death) || !may_record(w) || !s->o->records)
         return;
     worker_vitals(w, &v);
     worker_tell_death(facts.death, status, how, sizeof how);
@@ -329,10 +344,16 @@ void worker_move_counts(struct worker *to, const struct worker *from)
     to->recorded_at = from->recorded_at;
 }
 
+/* An idle guest wants nothing of its device model, maybe for months. */
+static bool has_lived(const struct worker *w)
+{
+    return w->ready && loop_now() - w->ready_at >= MS(LIVED_MS);
+}
+
 static void count_death(struct worker *w, uint32_t death, const struct supervised_vitals *v)
 {
     w->deaths++;
-    w->row = v->events > w->events ? 1 : w->row + 1;
+    w->row = v->events > w->events || has_lived(w) ? 1 : w->row + 1;
     w->events = v->events;
     w->last_death = death;
 }
@@ -365,6 +386,17 @@ static void give_up(struct worker *w)
     supervisor_end(w->s, 1);
 }
 
+/* At once, since the guest waits; but what is amiss on the host may be over in a moment. */
+static void start_next(struct worker *w, uint32_t death)
+{
+    if (w->row > 2)
+        w->start_at = loop_now() + (MS(BREATH_MS) << (w->row - 3));
+    else if (dies_often(w))
+        w->start_at = loop_now() + MS(OFTEN_MS);
+    else
+        worker_restart(w, death);
+}
+
 void worker_died(struct worker *w, int status)
 {
     uint32_t death = worker_death(status);
@@ -384,7 +416,7 @@ void worker_died(struct worker *w, int status)
     } else if (w->row >= CRASH_LOOP) {
         give_up(w);
     } else {
-        worker_restart(w, death);
+        start_next(w, death);
     }
 }
 
@@ -409,6 +441,7 @@ void worker_ready(struct worker *w, uint32_t uid, uint32_t gid)
     if (w->ready)
         return;
     w->ready = true;
+    w->ready_at = loop_now();
     if (w == s->model)
         supervisor_served(s, uid, gid);
     upgrade_ready(w);

@@ -40,7 +40,7 @@ static uint32_t took[ROUNDS];
             statement;                                                                             \
             took[round ? round - 1 : 0] = (uint32_t)(rdtsc() - begin);                             \
         }                                                                                          \
-        report(name, median(took, rounds));                                                               \
+        report(name, median(took, rounds));                                                        \
     } while (0)
 
 static _Noreturn void fatal(const char *text)

@@ -96,8 +96,8 @@ void serial_hex(uint32_t value);
 /* One line "name value". */
 void report(const char *name, uint32_t value);
 
-/* The middle one of n values, which it sorts: a tick of somebody's clock that falls into one of many
- * measurements must not count. */
+/* The middle one of n values, which it sorts: a tick of somebody's clock that falls into one of
+ * many measurements must not count. */
 uint32_t median(uint32_t *values, uint32_t n);
 
 uint32_t pci_read(uint32_t slot, uint32_t function, uint32_t offset);
