@@ -185,12 +185,19 @@ void brood_prepare(struct brood *b)
 void brood_launch(struct brood *b)
 {
     char model[128];
-    char *const argv[] = {
-        (char[]){ "hvmdm" }, (char[]){ "-xen-domid" }, (char[]){ "7" }, (char[]){ "-name" },
-        (char[]){ "web" },   (char[]){ "-model" },     model,           NULL
-    };
+    char *argv[] = { (char[]){ "hvmdm" },
+                     (char[]){ "-xen-domid" },
+                     (char[]){ "7" },
+                     (char[]){ "-name" },
+                     (char[]){ "web" },
+                     (char[]){ "-model" },
+                     model,
+                     NULL,
+                     NULL };
 
     brood_path(model, sizeof model, "hvmdm-model");
+    if (brood_exists("dm-restrict"))
+        argv[ARRAY_SIZE(argv) - 2] = (char[]){ "-xen-domid-restrict" };
     b->pid = fork();
     assert_true(b->pid >= 0);
     if (b->pid)

@@ -37,6 +37,24 @@ static void starts_and_quits(void **state)
     brood_end(&b);
 }
 
+/* libxl asks by QMP then, and falls over a word in xenstore. */
+static void says_nothing_in_xenstore_under_dm_restrict(void **state)
+{
+    char text[16] = "";
+    struct brood b;
+
+    (void)state;
+    brood_prepare(&b);
+    brood_put("dm-restrict", "");
+    brood_put("model.0", "server");
+    brood_launch(&b);
+    brood_await_worker(&b, "model 0", "death 0 arena () leaks 1");
+    brood_await(&b, "model 0 ready");
+    brood_nap(100);
+    assert_int_equal(xenstore_read(b.x.them, BROOD_NODE "/state", text, sizeof text), -ENOENT);
+    brood_end(&b);
+}
+
 static void starts_again(void **state)
 {
     struct brood b;
@@ -579,6 +597,8 @@ int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_and_quits),
+        cmocka_unit_test(says_nothing_in_xenstore_under_dm_restrict),
+        UNIT(says_nothing_in_xenstore_under_dm_restrict),
         cmocka_unit_test(starts_again),
         cmocka_unit_test(crash_loop_ends),
         cmocka_unit_test(progress_is_no_crash_loop),

@@ -48,6 +48,7 @@ void supervisor_scan(struct supervisor_options *o, int argc, char *argv[])
 
         pass_on |= answers_at_once(option);
         o->no_sandbox |= !strcmp(option, "no-sandbox");
+        o->asked_by_qmp |= !strcmp(option, "xen-domid-restrict");
         if (!strcmp(option, "xen-domid")) {
             have_domid = read_number(value, DOMID_LIMIT, &n);
             o->domid = have_domid ? (unsigned)n : 0;

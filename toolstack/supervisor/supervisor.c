@@ -86,7 +86,8 @@ void supervisor_served(struct supervisor *s, uint32_t uid, uint32_t gid)
     s->gid = gid;
     forget_inherited(s);
     node_changed(s, s->node); /* not to make the node again that was removed meanwhile */
-    if (!s->ending && xenstore_say_running(s->xs, s->o->domid, &e) < 0) {
+    /* With dm_restrict libxl asks by QMP, and loses its way if it is told in xenstore as well. */
+    if (!s->ending && !s->o->asked_by_qmp && xenstore_say_running(s->xs, s->o->domid, &e) < 0) {
         log_error("%s", e.text);
         supervisor_end(s, 1); /* the toolstack would wait for nothing */
     }

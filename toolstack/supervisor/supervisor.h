@@ -45,6 +45,7 @@ struct supervisor_options {
     const char *directory; /* of control sockets; NULL: SUPERVISOR_DIRECTORY */
     const char *records;   /* directory of crash records; NULL: none are written */
     bool no_sandbox;
+    bool asked_by_qmp;    /* whether we are ready (dm_restrict); not told in xenstore */
     int (*confine)(void); /* give up what we do not need, 0 or -errno; NULL: nothing */
     const struct supervisor_xen *xen;
     unsigned patience_ms; /* for each step of an upgrade; 0: 10 s */

@@ -11,14 +11,15 @@ rounds=12
 [ "$LAB_SOAK" != 1 ] || rounds=200
 modprobe dm-delay || fail "no dm-delay"
 image=$(blank slow.img 16)
-loop=$(losetup -f --show "$image") || fail "no loop device"
+loop=$(/sbin/losetup -f --show "$image" 2>&1) || fail "no loop device: $loop"
 trap 'dmsetup remove --noudevsync lab-slow 2>/dev/null; losetup -d "$loop" 2>/dev/null' EXIT
 # Reads take 600 ms, writes 20.
 dmsetup create lab-slow --noudevrules --noudevsync --table "0 32768 delay $loop 0 600 $loop 0 20" || fail "no slow device"
+slow=/dev/dm-$(dmsetup info -c --noheadings -o minor lab-slow | tr -d ' ')
 
 guest_create rewrite memory=64 \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$(payload rewrite r$(printf %03d $rounds))" \
-    disk="format=raw,vdev=hdb,access=w,backendtype=qdisk,target=/dev/mapper/lab-slow"
+    disk="format=raw,vdev=hdb,access=w,backendtype=qdisk,target=$slow"
 kills=0
 number=0
 while [ $number -lt $rounds ]; do
@@ -36,7 +37,7 @@ expect "the guest got no error" serial_has rewrite "rewrite: done"
 wait_gone rewrite 60
 number=0
 while [ $number -lt $rounds ]; do
-    found=$(dd if=/dev/mapper/lab-slow bs=512 skip=$((number * 8)) count=1 2>/dev/null | head -c 16)
+    found=$(dd if=$slow bs=512 skip=$((number * 8)) count=1 2>/dev/null | head -c 16)
     expect "sector $number holds the newer write, not '$found'" \
         [ "$found" = "$(printf '%03der...newer...' $number)" ]
     number=$((number + 1))
