@@ -17,6 +17,7 @@
  *     store             a connection to xenstore
  *     leave             ends with status 0 then
  *     deaf, stuck       does not follow QUIT, HAND_OVER
+ *     late              with stuck: lets go when it is told to end
  *     expire            dies after it has handed over
  *
  * Other files there: flood (no worker reads its socket), domain-gone, records, check-fails,
