@@ -415,17 +415,22 @@ void hv_xen_release(struct hv *hv)
     x->claiming = true;
 }
 
+void hv_xen_forsake(struct hv *hv)
+{
+    xen_of(hv)->forsaken = true;
+}
+
 /* One order: no new requests, no request left unanswered (its vCPU would stand still until another
  * channel wakes it), our references to channels and pages gone, and the server last. A server that
  * was handed over, or not yet taken over, stays. */
 void xen_close(struct xen *x)
 {
-    bool ours = x->have_id && !x->claiming;
+    bool ours = x->have_id && (!x->claiming || x->forsaken);
 
     stop_listening(x);
     if (x->timer.fd >= 0)
         close(x->timer.fd);
-    if (x->enabled && ours) {
+    if (ours && x->pages && (x->enabled || x->forsaken)) {
         xendevicemodel_set_ioreq_server_state(x->dmod, x->domid, x->id, 0);
         slots_abandon(&x->slots);
     }

@@ -47,6 +47,8 @@ void hv_xen_scan(struct hv *hv, uint16_t ring_next);
 /* Lets another process adopt the server: no request is looked at any more, event channels are not
  * bound, everything else stays. To take it back: settle, start, scan. */
 void hv_xen_release(struct hv *hv);
+/* The server is ours to destroy, whoever had it last: all who could have it are ending. */
+void hv_xen_forsake(struct hv *hv);
 
 /* Restricts every Xen handle of the process to the domain. populate() and set_sleep_state() fail
  * from then on, and handles of other libraries (xenstore, grants) are dead. */

@@ -42,6 +42,7 @@ struct xen {
     ioservid_t id;
     bool have_id, enabled, log_dirty;
     bool buffered_busy; /* its port stays masked, the timer looks after the ring */
+    bool forsaken;      /* nobody else will end the server: hv_xen_forsake() */
     bool claiming; /* the server is not ours to change, now: ranges are only noted in `claimed` */
     bool serving;  /* event channels are bound */
     struct loop *loop;

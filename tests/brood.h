@@ -17,6 +17,7 @@
  *     store             a connection to xenstore
  *     leave             ends with status 0 then
  *     deaf, stuck       does not follow QUIT, HAND_OVER
+ *     late              with stuck: lets go when it is told to end
  *     expire            dies after it has handed over
  *     user              it is ready as user 4711, group 4712
  *

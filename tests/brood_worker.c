@@ -45,6 +45,8 @@ static void on_quit(void *opaque)
     struct fake *f = opaque;
 
     brood_note("%s %u quit", f->role, f->gen);
+    if (told(f, "late"))
+        assert_int_equal(supervised_handed_over(f->s), 0);
     if (!told(f, "deaf"))
         loop_stop(f->loop);
 }

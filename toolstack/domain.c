@@ -52,6 +52,16 @@ static void end(void *opaque)
     loop_stop(((struct domain *)opaque)->loop);
 }
 
+/* The server goes with the supervisor, even if it has been handed over. */
+static void gone(void *opaque)
+{
+    struct domain *d = opaque;
+
+    if (d->hv)
+        hv_xen_forsake(d->hv);
+    loop_stop(d->loop);
+}
+
 static void hand_over(void *opaque)
 {
     struct domain *d = opaque;
@@ -76,7 +86,7 @@ static void resume(void *opaque)
 static int meet_supervisor(struct domain *d, struct error *e)
 {
     const struct supervised_calls calls = {
-        .quit = end, .hand_over = hand_over, .resume = resume, .gone = end, .opaque = d
+        .quit = end, .hand_over = hand_over, .resume = resume, .gone = gone, .opaque = d
     };
     int err;
 
@@ -142,6 +152,8 @@ int domain_live(struct domain *d, struct error *e)
         loop_run(d->loop);
     else
         supervised_say(d->s, e->text);
+    if (err < 0 && d->hv && supervised_bind_life(d->s) == -ESRCH)
+        hv_xen_forsake(d->hv); /* it died before we had the guest */
     stop(d);
     return err < 0 ? err : d->result;
 }

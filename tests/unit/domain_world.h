@@ -63,7 +63,7 @@ struct port {
     struct loop_source source;
     struct kept *kept;
     struct ranges claimed;
-    bool claiming, serving;
+    bool claiming, serving, forsaken;
 };
 static struct port port;
 
@@ -132,7 +132,7 @@ static bool port_poll(struct hv *hv)
 
 static void port_destroy(struct hv *hv)
 {
-    port.world->destroyed += !port.claiming;
+    port.world->destroyed += !port.claiming || port.forsaken;
     hv_xen_release(hv);
 }
 
@@ -214,6 +214,12 @@ int hv_xen_start(struct hv *hv, struct error *e)
 void hv_xen_scan(struct hv *hv, uint16_t ring_next)
 {
     slots_scan(sim_slots(hv), ring_next);
+}
+
+void hv_xen_forsake(struct hv *hv)
+{
+    (void)hv;
+    port.forsaken = true;
 }
 
 void hv_xen_release(struct hv *hv)

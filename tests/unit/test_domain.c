@@ -300,6 +300,21 @@ static void ends_with_its_supervisor(void **state)
     assert_int_equal(port.world->destroyed, 1);
 }
 
+/* Likewise in the middle of an upgrade, when the server is nobody's. */
+static void ends_with_its_supervisor_though_it_let_go(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    int status;
+
+    tell(&w, SUPERVISED_HAND_OVER, 1);
+    serve_until(f, &w, SUPERVISED_HANDED_OVER);
+    close(w.sock);
+    assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(port.world->destroyed, 1);
+}
+
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -322,6 +337,7 @@ int main(void)
         LIFE(unplugged_disk_is_given_up_later),
         LIFE(medium_follows),
         LIFE(ends_with_its_supervisor),
+        LIFE(ends_with_its_supervisor_though_it_let_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -598,7 +598,6 @@ int main(int argc, char *argv[])
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_and_quits),
         cmocka_unit_test(says_nothing_in_xenstore_under_dm_restrict),
-        UNIT(says_nothing_in_xenstore_under_dm_restrict),
         cmocka_unit_test(starts_again),
         cmocka_unit_test(crash_loop_ends),
         cmocka_unit_test(progress_is_no_crash_loop),

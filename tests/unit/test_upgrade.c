@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/brood.h"
@@ -138,6 +139,28 @@ static void upgrade_is_refused(void **state)
     brood_end(&b);
 }
 
+/* The end comes while the old one lets go: it has, and leaves its server to us. */
+static void end_meets_hand_over(void **state)
+{
+    struct brood b;
+    char said[512];
+    pid_t pid;
+
+    (void)state;
+    brood_start(&b, "server stuck late");
+    pid = fork();
+    if (pid == 0) {
+        brood_ctl(&b, "upgrade", NULL, said, sizeof said);
+        _exit(0);
+    }
+    brood_await(&b, "model 0 hand over");
+    kill(b.pid, SIGHUP);
+    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    brood_await(&b, "xen destroys 5 of 7");
+    brood_end(&b);
+}
+
 static void copy_self(const char *name)
 {
     char path[128];
@@ -193,9 +216,10 @@ static void supervisor_replaces_itself(void **state)
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(upgrade_takes_over),    cmocka_unit_test(upgrade_falls_back),
-        cmocka_unit_test(upgrade_survives_both), cmocka_unit_test(upgrade_is_not_held_up),
-        cmocka_unit_test(upgrade_is_refused),    cmocka_unit_test(supervisor_replaces_itself),
+        cmocka_unit_test(upgrade_takes_over),         cmocka_unit_test(upgrade_falls_back),
+        cmocka_unit_test(upgrade_survives_both),      cmocka_unit_test(upgrade_is_not_held_up),
+        cmocka_unit_test(upgrade_is_refused),         cmocka_unit_test(end_meets_hand_over),
+        cmocka_unit_test(supervisor_replaces_itself),
     };
     int other = brood_main(argc, argv);
 

@@ -188,6 +188,8 @@ void upgrade_handed_over(struct worker *w, uint32_t attempt)
     struct upgrade *u = &s->upgrade;
     int ret;
 
+    if (s->ending && attempt == u->attempt)
+        w->handed_over = true; /* our end came first: it does not destroy its server */
     if (w != s->model || u->state != UPGRADE_HAND_OVER || attempt != u->attempt)
         return;
     w->handed_over = true;
