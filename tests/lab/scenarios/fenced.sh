@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 600
-# soak-only
 #
 # A device that kills its device model, in all ways, on a build for the lab: after the second death it is
 # fenced off, the guest reads ones from it, goes on and powers off cleanly. What kills only once is no

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 300
-# soak-only
 #
 # kill -9 of the supervisor ends everything within a second, the ioreq server included. A device model
 # that hangs in the middle of its end is no reason to wait: xl destroy leaves nothing either.

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 1200
-# soak-only
 #
 # kill -9 of the device model at random moments while Linux writes a pattern to the emulated disk, by
 # DMA and by PIO: the image is right, byte for byte, and the guest's log has no error.

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 1500
-# soak-only
 #
 # Live upgrade while Linux writes to its emulated disk: by the same build, again and again, by a build
 # with another layout of its state, and back, which is refused without harm. A build that does not come
