@@ -41,6 +41,9 @@ awk '
         show("dma_4k", "4 KiB, bus master", "")
         show("dma_64k", "64 KiB, bus master", "")
         show("exec_to_running", "exec to running", "at most a tenth")
+        if (v["null", "port_read"] != "")
+            printf "\nAn ioreq server that answers at once: port read %d, rep insw of a sector %d\n", \
+                v["null", "port_read"], v["null", "insw_sector"]
         printf "\n%-34s %12s %12s %7s  %s\n", "idle Linux guest", "hvmdm", "QEMU 7.2", "ratio", "goal"
         show("pss_dirty_kib", "Pss_Dirty, KiB, all processes", "at most 1331")
         show("pss_kib", "Pss, KiB, all processes", "")

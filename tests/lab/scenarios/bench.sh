@@ -94,7 +94,22 @@ idle()
     guest_destroy "i$1"
 }
 
+# An ioreq server that answers at once: what any device model costs at least.
+floor()
+{
+    [ -e /build/tests/null_dm ] || return
+    cp /build/tests/null_dm /usr/bin/
+    guest_create port memory=64 \
+        disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$(payload port)"
+    wait_serial port 120 "port: ready"
+    null_dm "$(domid_of port)" >$guests/null_dm.out 2>&1 &
+    wait_serial port 400 "port: passed"
+    tr -d '\r' <$guests/port.serial | sed -n 's/^null_\([a-z_]* [0-9]*\)$/null \1/p' >>$out
+    wait_gone port 60
+}
+
 hvmdm=$DM
+floor
 for model in hvmdm qemu; do
     [ $model = hvmdm ] && path=$hvmdm || path=$peer
     wrapper "$path"
