@@ -275,6 +275,12 @@ another_worker()
     [ -n "$now" ] && [ "$now" != "$3" ]
 }
 
+# Another one, or nobody is needed any more.
+succeeded()
+{
+    another_worker "$@" || domain_gone "$1"
+}
+
 # kill_workers NAME model|pv COUNT MARKER: kill -9 at random moments, COUNT times or until the guest
 # says MARKER on its serial port (empty: or until it is gone); adds to $kills. Each death must have a
 # successor.
@@ -288,13 +294,13 @@ kill_workers()
         pid=$(worker_pid "$name" "$role")
         if [ -z "$pid" ]; then
             domain_gone "$name" && break
-            wait_until 30 "a $role process of guest $name" another_worker "$name" "$role" 0
+            wait_until 30 "a $role process of guest $name" succeeded "$name" "$role" 0
             continue
         fi
         kill -9 "$pid" 2>/dev/null || continue
         kills=$((kills + 1))
         count=$((count - 1))
-        wait_until 60 "a successor of $role $pid" another_worker "$name" "$role" "$pid"
+        wait_until 60 "a successor of $role $pid" succeeded "$name" "$role" "$pid"
     done
 }
 
