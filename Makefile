@@ -25,6 +25,10 @@ XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c) toolstack/supervisor/hypercal
 ifneq ($(XEN),yes)
 LIB_SRC := $(filter-out $(XEN_SRC),$(LIB_SRC))
 endif
+# A program that only the build runs, without sanitizers: it makes the system call filters.
+RULES_SRC := toolstack/sandbox_rules.c
+LIB_SRC := $(filter-out $(RULES_SRC),$(LIB_SRC))
+RULES_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% --coverage,$(CFLAGS))
 # All of the supervisor, which is in every guest's way for as long as it runs: small, and no library
 # but libc. Static where nothing speaks against it (the sanitizers do).
 SUPERVISOR_SRC := hvmdm.c $(wildcard toolstack/supervisor/*.c) toolstack/supervised.c \
@@ -68,6 +72,14 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/config.mk
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/sandbox_rules: $(RULES_SRC) toolstack/sandbox.h toolstack/sandbox_pid.h $(BUILD)/config.mk
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(RULES_CFLAGS) -o $@ $< $(RULESLIBS)
+$(BUILD)/sandbox_filter.inc: $(BUILD)/sandbox_rules
+	$(call say,GEN,$@)
+	$(Q)$< > $@.new && mv $@.new $@
+$(call obj,toolstack/sandbox_filter.c): $(BUILD)/sandbox_filter.inc
 
 $(LIB): $(call obj,$(LIB_SRC))
 	$(call say,AR,$@)
@@ -129,8 +141,8 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(TEST_LIB_SRC)) $(
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
-$(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c hvmdm-model.c
-	$(Q){ sep='['; for f in $(LIB_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/fuzz/*.c); do \
+$(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c hvmdm-model.c | $(BUILD)/sandbox_filter.inc
+	$(Q){ sep='['; for f in $(LIB_SRC) $(RULES_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/fuzz/*.c); do \
 		printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" "$(CURDIR)" "$$f" \
 		'$(subst ",\",$(CC) $(CPPFLAGS) $(CFLAGS)) -c '"$$f"; sep=,; done; echo ']'; } > $@
 	$(Q)ln -sf $(BUILD)/compile_commands.json compile_commands.json

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -439,19 +438,14 @@ static void run_inside(unsigned number, enum sandbox_profile profile, pid_t pare
 
 static void describe(int outcome, char text[64])
 {
-    char *call = NULL;
-
     if (outcome == WORKS)
         snprintf(text, 64, "works");
+    else if (outcome == SIGSYS_ && *refused >= 0)
+        snprintf(text, 64, "SIGSYS (system call %d)", *refused);
     else if (outcome >= DIES)
         snprintf(text, 64, "SIG%s", sigabbrev_np(outcome - DIES));
     else
         snprintf(text, 64, "%s", outcome < TRIAL_FAILED ? strerrorname_np(outcome) : "failed");
-    if (outcome == SIGSYS_ && *refused >= 0)
-        call = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, *refused);
-    if (call)
-        snprintf(text, 64, "SIGSYS (%s)", call);
-    free(call);
 }
 
 static bool run_trial(const struct trial *trial, unsigned number, enum sandbox_profile profile)

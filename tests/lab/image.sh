@@ -41,7 +41,7 @@ programs="/usr/lib/xen-4.17/bin/xl /usr/lib/xen-4.17/bin/libxl-save-helper
 # Libraries for programs that are not on the image: the device model under test and lab tools.
 libraries="libxendevicemodel.so.1 libxenforeignmemory.so.1 libxenevtchn.so.1 libxencall.so.1
 libxentoolcore.so.1 libxentoollog.so.1 libxenstore.so.4 libxengnttab.so.1 libjansson.so.4
-liburing.so.2 libaio.so.1 libseccomp.so.2 libpng16.so.16 libz.so.1 libm.so.6 libc.so.6 libgcc_s.so.1"
+liburing.so.2 libaio.so.1 libpng16.so.16 libz.so.1 libm.so.6 libc.so.6 libgcc_s.so.1"
 
 # Data files and directories at the paths the Debian packages use.
 files="/usr/lib/xen-4.17/boot/hvmloader /usr/share/seabios /usr/share/qemu /usr/lib/ipxe
