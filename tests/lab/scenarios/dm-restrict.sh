@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 600
-# soak-only
 #
 # dm_restrict=1 and device_model_user=: both workers run as the user that libxl names, deaths are
 # recovered from, and xl destroy, which kills by user id then and not by process id, leaves nothing.

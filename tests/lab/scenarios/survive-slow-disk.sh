@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 900
-# soak-only
 #
 # A write is in flight on a slow block device when the device model dies; then the guest writes the same
 # sector again. The newer one wins, always. (The device reads slowly: a write to a part of a page that
