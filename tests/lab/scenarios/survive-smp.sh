@@ -5,12 +5,12 @@
 # and gives memory back and forth, while its device model is killed at random moments.
 
 is_hvmdm || skip "only hvmdm survives this"
-count=15 mib=1
-[ "$LAB_SOAK" != 1 ] || { count=1000; mib=64; }
+count=15 mib=1 rounds=6
+[ "$LAB_SOAK" != 1 ] || { count=1000; mib=64; rounds=8; }
 image=$(blank smp.img $((mib + 4)))
 want=$(blank want.img $((mib + 4)))
 iso=$(media smp cd \
-    "quiet xen_emul_unplug=never lab=busy lab_disk=sda lab_offset=1048576 lab_length=$((mib * 1048576)) lab_seed=5")
+    "quiet xen_emul_unplug=never lab=busy lab_rounds=$rounds lab_disk=sda lab_offset=1048576 lab_length=$((mib * 1048576)) lab_seed=5")
 guest_create smp memory=512 vcpus=4 boot=d \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
     disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$iso"
