@@ -9,6 +9,7 @@
 #include "payload.h"
 
 #define ROUNDS        64
+#define WARM_UP       2000
 #define LONG_ROUNDS   4 /* for what takes millions of instructions */
 #define IDE_DATA      0x1f0
 #define IDE_COUNT     0x1f2
@@ -177,6 +178,9 @@ static void measure_vga(void)
 void payload_main(void)
 {
     serial_text("bench: begin\r\n");
+    for (uint32_t i = 0; i < WARM_UP; i++) { /* schedulers and the model's polling settle */
+        inb(IDE_COMMAND);
+    }
     MEASURE("tsc", (void)0);
     MEASURE("port_read_xen", (void)inb(0x21));
     MEASURE("port_read", (void)inb(IDE_COMMAND));
