@@ -12,8 +12,9 @@
 
 enum { CHILD_SECONDS = 60 };
 
-const struct sandbox confined_model = { true, CONFINED_USER, CONFINED_USER, SANDBOX_MODEL, false };
-const struct sandbox confined_pv = { true, CONFINED_USER, CONFINED_USER, SANDBOX_PV, false };
+const struct sandbox confined_model = { true,          CONFINED_USER, CONFINED_USER,
+                                        SANDBOX_MODEL, false,         false };
+const struct sandbox confined_pv = { true, CONFINED_USER, CONFINED_USER, SANDBOX_PV, false, false };
 
 void confined_give_up(const char *what, const char *file, int line)
 {

@@ -106,8 +106,10 @@ static int confine(struct domain *d, struct error *e)
         return 0;
     if (d->box.enabled || d->config->domid_restrict)
         err = hv_xen_restrict(d->hv, e);
-    if (err == 0)
+    if (err == 0) {
+        sandbox_leave_network(&d->box, d->s);
         err = sandbox_enter(&d->box, e);
+    }
     if (err == 0) {
         err = supervised_bind_life(d->s); /* the change of ids has undone it */
         if (err < 0)

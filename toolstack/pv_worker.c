@@ -70,8 +70,10 @@ static int open_xenstore(struct pv_worker *w, struct error *e)
 
 static int confine(struct pv_worker *w, struct error *e)
 {
-    int err = sandbox_enter(&w->box, e);
+    int err;
 
+    sandbox_leave_network(&w->box, w->s);
+    err = sandbox_enter(&w->box, e);
     return err < 0 ? err : bind_life(w, e); /* a change of ids unties it */
 }
 

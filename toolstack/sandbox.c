@@ -92,7 +92,7 @@ static int set_limits(const struct sandbox *s, struct error *e)
 /* ---- Namespaces, the empty root ------------------------------------------------------------- */
 
 /* Sockets that are open already stay in the network that they were made in. */
-static int leave_namespaces(struct error *e)
+static int leave_namespaces(const struct sandbox *s, struct error *e)
 {
     static const struct {
         int flag;
@@ -106,7 +106,7 @@ static int leave_namespaces(struct error *e)
     if (unshare(CLONE_NEWNS) < 0)
         return failed(e, "a mount namespace");
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        if (unshare(others[i].flag) == 0)
+        if ((others[i].flag == CLONE_NEWNET && s->off_network) || unshare(others[i].flag) == 0)
             continue;
         if (errno != EINVAL)
             return failed(e, others[i].name);
@@ -221,7 +221,7 @@ int sandbox_enter(const struct sandbox *s, struct error *e)
     if (!err)
         err = set_limits(s, e);
     if (!err)
-        err = leave_namespaces(e);
+        err = leave_namespaces(s, e);
     if (!err)
         err = empty_root(e);
     if (!err)

@@ -31,6 +31,7 @@ struct sandbox {
     uint32_t uid, gid; /* not 0; sandbox_user.c. Not used for the supervisor */
     enum sandbox_profile profile;
     bool shared_user; /* others may run as this user: no limit on how many threads it has */
+    bool off_network; /* sandbox_leave_network() has done that part */
 };
 
 /* To be called once, as root, with one thread, when everything is open. Closes nothing. Afterwards:
@@ -45,6 +46,12 @@ MUST_CHECK int sandbox_enter(const struct sandbox *s, struct error *e);
  * looked up. 0 or -errno with a sentence. */
 MUST_CHECK int sandbox_for_worker(struct sandbox *box, const struct config *c,
                                   const struct supervised *s, struct error *e);
+
+/* To be called right before sandbox_enter(), by a worker that has everything open: it goes into the
+ * empty network that its predecessor was in and the supervisor holds, or makes one for its
+ * successors. Making one takes longer than all the rest of sandbox_enter(), which does it if this
+ * could not. */
+void sandbox_leave_network(struct sandbox *box, struct supervised *s);
 
 /* Loads the system call filter of a worker's profile: the last step of sandbox_enter(). */
 MUST_CHECK int sandbox_filter(enum sandbox_profile profile, struct error *e);

@@ -419,7 +419,9 @@ static void on_refused(int sig, siginfo_t *info, void *context)
 /* In the trial's process. Its result is an errno, which an exit status can hold. */
 static void run_inside(unsigned number, enum sandbox_profile profile, pid_t parent)
 {
-    const struct sandbox s = { true, HVMDM_UID_BASE + 1, HVMDM_UID_BASE + 1, profile, false };
+    const struct sandbox s = {
+        true, HVMDM_UID_BASE + 1, HVMDM_UID_BASE + 1, profile, false, false
+    };
     const struct sigaction act = { .sa_sigaction = on_refused,
                                    .sa_flags = SA_SIGINFO | SA_NODEFER };
     struct things t = { .parent = parent };

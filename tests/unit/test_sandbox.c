@@ -240,7 +240,7 @@ static void limits(void **state)
 /* A user of several guests: what one has must not be missing to the others. */
 static void shared_user(void **state)
 {
-    const struct sandbox s = { true, CONFINED_USER, CONFINED_USER, SANDBOX_MODEL, true };
+    const struct sandbox s = { true, CONFINED_USER, CONFINED_USER, SANDBOX_MODEL, true, false };
     struct confined c;
 
     (void)state;
@@ -279,6 +279,88 @@ static void big_files(void **state)
     (void)state;
     confined_possible();
     assert_int_equal(confined_run(big_files_inside, NULL), 0);
+}
+
+/* ---- The network of a worker and its successors ---------------------------------------------- */
+
+struct successor {
+    int network; /* what the supervisor holds; -1: nothing yet */
+    int sock[2]; /* [0] is the supervisor's end */
+    ino_t *is;   /* shared: where it is then */
+};
+
+static ino_t network_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+static void leave_network(void *opaque)
+{
+    const struct successor *n = opaque;
+    struct supervised *s = NULL;
+    struct sandbox box = confined_model;
+    struct error e = { "" };
+    char env[128], more[32] = "";
+
+    if (n->network >= 0)
+        snprintf(more, sizeof more, " fds=network:%d", n->network);
+    snprintf(env, sizeof env, "role=model gen=1 sock=%d%s", n->sock[1], more);
+    setenv(SUPERVISED_ENV, env, 1);
+    CHECK(supervised_open(&s, &e) == 0 && s);
+    sandbox_leave_network(&box, s);
+    CHECK(box.off_network);
+    *n->is = network_of("/proc/self/ns/net");
+    confined_enter(&box);
+}
+
+/* Returns what it gave the supervisor to hold, or -1. */
+static int held_network(int network, ino_t *is)
+{
+    struct successor n = { .network = network, .is = is };
+    struct supervised_message m;
+    int fd = -1;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, n.sock), 0);
+    assert_int_equal(confined_run(leave_network, &n), 0);
+    if (supervised_receive(n.sock[0], &m, &fd, NULL, MSG_DONTWAIT) == 1) {
+        assert_int_equal(m.type, SUPERVISED_HOLD);
+        assert_string_equal(m.name, "network");
+    }
+    close(n.sock[0]);
+    close(n.sock[1]);
+    return fd;
+}
+
+static void network_of_successors(void **state)
+{
+    ino_t *is = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const ino_t ours = network_of("/proc/self/ns/net");
+    int held, other, fd;
+    struct stat st;
+
+    (void)state;
+    confined_possible();
+    assert_true(is != MAP_FAILED);
+    held = held_network(-1, is); /* the first one */
+    assert_true(held >= 0);
+    assert_int_equal(fstat(held, &st), 0);
+    assert_int_equal(st.st_ino, *is);
+    assert_int_not_equal(*is, ours);
+    assert_int_equal(held_network(held, is), -1); /* a successor */
+    assert_int_equal(*is, st.st_ino);
+    /* Not what a captured one could wish for: the host's, another kind of thing. */
+    for (unsigned i = 0; i < 2; i++) {
+        fd = open(i ? "/dev/null" : "/proc/self/ns/net", O_RDONLY);
+        other = held_network(fd, is);
+        assert_true(other >= 0);
+        assert_int_not_equal(*is, ours);
+        close(other);
+        close(fd);
+    }
+    close(held);
+    munmap(is, 4096);
 }
 
 /* ---- As whom --------------------------------------------------------------------------------- */
@@ -399,7 +481,7 @@ static void not_without_supervisor(void **state)
 
 static void not_enabled(void **state)
 {
-    const struct sandbox off = { false, 0, 0, SANDBOX_MODEL, false };
+    const struct sandbox off = { false, 0, 0, SANDBOX_MODEL, false, false };
     struct error e = { "" };
 
     (void)state;
@@ -409,7 +491,7 @@ static void not_enabled(void **state)
 
 static void not_as_root(void **state)
 {
-    const struct sandbox root = { true, 0, CONFINED_USER, SANDBOX_MODEL, false };
+    const struct sandbox root = { true, 0, CONFINED_USER, SANDBOX_MODEL, false, false };
     struct error e = { "" };
 
     (void)state;
@@ -607,7 +689,7 @@ static void supervisor_inside(void *opaque)
                                 CAP_NET_ADMIN,  CAP_NET_RAW,   CAP_MKNOD,     CAP_SETFCAP,
                                 CAP_BPF,        CAP_PERFMON,   CAP_MAC_ADMIN, CAP_AUDIT_CONTROL };
     static const int kept[] = { CAP_KILL, CAP_SETUID, CAP_DAC_OVERRIDE, CAP_SYS_ADMIN };
-    const struct sandbox s = { true, 0, 0, SANDBOX_SUPERVISOR, false };
+    const struct sandbox s = { true, 0, 0, SANDBOX_SUPERVISOR, false, false };
     struct error e = { "" };
 
     (void)opaque;
@@ -661,6 +743,7 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(shared_user),
         cmocka_unit_test(big_files),
+        cmocka_unit_test(network_of_successors),
         cmocka_unit_test(chooses_a_user),
         cmocka_unit_test(looks_at_its_root),
         cmocka_unit_test(not_without_supervisor),
