@@ -62,6 +62,7 @@ help:
 ## bench      figures beside QEMU, in one lab boot
 ## demo       boot real Xen here and watch a guest run on hvmdm
 ## lab        an interactive dom0
+## lab-variants  builds with faults, and with another layout of the state, for the lab's scenarios
 ## format     lay the code out; lint: check layout, layers, clang-tidy
 ## install    into PREFIX (DESTDIR is honoured); uninstall; clean
 
