@@ -46,11 +46,12 @@ warnings="-std=c17 -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmis
 build_tools()
 {
     $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/waitfor" "$here/tools/waitfor.c"
+    $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/killer" "$here/tools/killer.c"
     $cc $warnings -O2 -static -o "$lab/tools/pattern" "$here/tools/pattern.c"
     $cc $warnings -O2 -static -o "$lab/tools/steady" "$here/tools/steady.c"
     $cc $warnings -O2 -static -o "$lab/tools/stream-diff" "$here/tools/stream-diff.c"
-    $cc $warnings -O2 -static -o "$lab/tools/nsclock" "$here/tools/nsclock.c"
     $cc $warnings -O2 -o "$lab/tools/ioreq-probe" "$here/tools/ioreq-probe.c" -lxendevicemodel
+    $cc $warnings -D_GNU_SOURCE -O2 -o "$lab/tools/startclock" "$here/tools/startclock.c" -lxenstore
     $cc $warnings -O2 -o "$lab/tools/png-info" "$here/tools/png-info.c" -lpng
 }
 
