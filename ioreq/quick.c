@@ -28,6 +28,8 @@ static volatile int poked;
 extern const char quick_begin[], quick_end[], quick_around[];
 long quick_call(int fd, void *buf, size_t n, const volatile int *flag);
 __asm__(".text\n"
+        ".globl quick_begin, quick_end\n" /* for the test */
+        ".hidden quick_begin, quick_end\n"
         ".type quick_call, @function\n"
         "quick_call:\n"
         "    xorl %eax, %eax\n"
