@@ -9,8 +9,8 @@
 #include "payload.h"
 
 #define ROUNDS        64
-#define WARM_UP       2000
-#define LONG_ROUNDS   4 /* for what takes millions of instructions */
+#define WARM_UP       8000 /* several periods of the buffered ring, which firmware has written to */
+#define LONG_ROUNDS   4    /* for what takes millions of instructions */
 #define IDE_DATA      0x1f0
 #define IDE_COUNT     0x1f2
 #define IDE_LBA0      0x1f3
