@@ -99,6 +99,39 @@ blank()
     echo "$scenario_disks/$1"
 }
 
+# emulated_writer NAME TEST MIB DISK_MIB ARGUMENTS [KEY=VALUE...]: a Linux guest from a CD that does
+# TEST with MIB MiB, 1 MiB from the start of an emulated disk of DISK_MIB; the disk is $image.
+emulated_writer()
+{
+    local name=$1 test=$2 mib=$3 size=$4 arguments=$5
+    shift 5
+    image=$(blank "$name.img" "$size")
+    guest_create "$name" memory=512 boot=d \
+        disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
+        disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$(media "$name" cd \
+            "quiet xen_emul_unplug=never lab=$test lab_disk=sda lab_offset=1048576 lab_length=$((mib * 1048576)) $arguments")" \
+        "$@"
+}
+
+# expect_image IMAGE [FIRST_MIB MIB SEED]...: the image holds these patterns and is empty elsewhere.
+expect_image()
+{
+    local image=$1 want=$scenario_disks/want.img
+    shift
+    rm -f "$want"
+    truncate -s "$(stat -c %s "$image")" "$want"
+    while [ $# -ge 3 ]; do
+        pattern write "$want" $(($1 * 1048576)) $(($2 * 1048576)) "$3" >/dev/null ||
+            fail "cannot make the expected image"
+        shift 3
+    done
+    if ! cmp -s "$want" "$image"; then
+        cmp -l "$want" "$image" | head -n 4 # place, expected byte, byte found
+        fail "the image is not as written: $(cmp -l "$want" "$image" | wc -l) bytes differ"
+    fi
+    rm -f "$want"
+}
+
 # guest_config NAME [KEY=VALUE...]: writes NAME.cfg. disk=LINE may be given several times; other
 # keys are xl's own, values as xl.cfg writes them after "=", with quotes added to plain words.
 guest_config()
