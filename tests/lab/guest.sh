@@ -67,16 +67,17 @@ build_payloads()
 {
     local flags="-m32 -march=i686 -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector
         -fcf-protection=none -fno-asynchronous-unwind-tables -mno-sse -mno-mmx"
-    local source name
+    local source name shared
 
     $cc -m32 -c -o "$work/boot.o" "$here/payload/boot.S"
     ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o "$work/boot.bin" "$work/boot.o"
     for source in "$here"/payload/*.c; do
         name=$(basename "$source" .c)
-        [ "$name" != payload ] || continue
+        case $name in payload | xen) continue ;; esac
+        shared=$here/payload/payload.c
+        ! grep -q '"xen.h"' "$source" || shared="$shared $here/payload/xen.c"
         $cc $flags $warnings -o "$work/$name.elf" -nostdlib -static \
-            -Wl,-T,"$here/payload/payload.ld" -Wl,--build-id=none,--no-warn-rwx-segments "$here/payload/payload.c" \
-            "$source"
+            -Wl,-T,"$here/payload/payload.ld" -Wl,--build-id=none,--no-warn-rwx-segments $shared "$source"
         objcopy -O binary "$work/$name.elf" "$work/$name.bin"
         [ "$(stat -c %s "$work/$name.bin")" -le 65536 ]
         cat "$work/boot.bin" "$work/$name.bin" >"$lab/guest/$name.img"
