@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# time-limit: 900
+# time-limit: 1500
 #
 # kill -9 of the PV worker and of the device model at random moments, and live upgrades, while Linux
 # boots, and writes and verifies two PV disks at once: every read is right, the image too, and the
@@ -30,6 +30,7 @@ expect_pv_disk survive hdb "$data"
 
 guest_expect survive 20 "a load on the first disk" "load_begin xvda $first $mib 1000"
 guest_expect survive 20 "a load on the second disk" "load_begin xvdb 2 $mib 500000"
+guest_expect survive 20 "work for the device model" chatter_begin
 kills=0 rounds=0 upgraded=0
 while [ $rounds -lt $count ]; do
     kill_workers survive pv 1 ""
@@ -47,6 +48,7 @@ expect "two deaths in each round, not $kills" [ $kills = $((2 * count)) ]
 expect "the supervisor is the same" [ "$(dm_pid survive)" = "$supervisor" ]
 say "$kills deaths, $upgraded upgrades: $(cat upgrade.out)"
 
+guest_expect survive 20 "no more work for the device model" chatter_end
 guest_expect survive $((120 + mib * 4)) "all reads of the first disk were right" "load_end xvda"
 one=${answer#*rounds } one=${one%% *}
 guest_expect survive $((120 + mib * 4)) "all reads of the second disk were right" "load_end xvdb"
