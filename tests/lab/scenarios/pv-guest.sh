@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit: 300
 #
-# A PV and a PVH guest without any emulated hardware: root file system, data disk and CD served by hvmdm
-# from images, and a channel (a second PV console) through a pty.
+# A PV and a PVH guest without any emulated hardware: root file system, data disk and CD (which Linux takes
+# in PV guests only; a read-only disk in the other) served by hvmdm from images, and a channel (a second PV
+# console) through a pty.
 
 mib=4
 [ "$LAB_SOAK" != 1 ] || mib=128
@@ -32,6 +33,8 @@ check_channel()
 }
 
 for type in pv pvh; do
+    kind=disk
+    [ $type != pv ] || kind=cdrom
     root=$scenario_disks/root-$type.img
     cp /guest/root.img "$root"
     data=$(blank $type-data.img $((mib * 2)))
@@ -41,7 +44,7 @@ for type in pv pvh; do
         'channel=["connection=pty,name=lab"]' \
         disk="format=raw,vdev=xvda,access=w,backendtype=qdisk,target=$root" \
         disk="format=raw,vdev=xvdb,access=w,backendtype=qdisk,target=$data" \
-        disk="format=raw,vdev=xvdc,access=r,devtype=cdrom,backendtype=qdisk,target=$cd"
+        disk="format=raw,vdev=xvdc,access=r,devtype=$kind,backendtype=qdisk,target=$cd"
     wait_serial $type 120 "lab-guest: serving" "lab-guest: cannot"
     expect "its type" serial_has $type "guest type $(echo $type | tr pvh PVH)"
     expect "no emulated hardware" eval '! serial_has $type "   PCI "'
@@ -50,8 +53,8 @@ for type in pv pvh; do
     guest_expect $type 20 "the root file system is on the PV disk" 'grep "^/dev/xvda / ext" /proc/mounts'
     guest_expect $type 60 "a file on the root file system" "truncate -s 2M /file && pattern write /file 0 2097152 5 && \
         sync && echo 3 >/proc/sys/vm/drop_caches && pattern check /file 0 2097152 5"
-    guest_expect $type 20 "the CD cannot be written" "disk_read_only xvdc"
-    guest_expect $type 60 "the CD's data" "check_disk xvdc 0 4 77"
+    guest_expect $type 20 "the third disk cannot be written" "disk_read_only xvdc"
+    guest_expect $type 60 "the third disk's data" "check_disk xvdc 0 4 77"
     guest_expect $type $((60 + mib * 2)) "writing $mib MiB" "write_disk xvdb 1 $mib 6"
     guest_expect $type $((60 + mib * 2)) "reading them" "check_disk xvdb 1 $mib 6"
     check_channel $type

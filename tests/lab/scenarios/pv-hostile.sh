@@ -15,6 +15,7 @@ active_grants()
 {
     xl dmesg -c >/dev/null
     xl debug-keys g
+    wait_until 10 "Xen's list of grants" eval 'xl dmesg | grep -q "gnttab_usage_print_all ] done"'
     xl dmesg | awk -v id="$1" '
         /grant-table for remote d/ { mine = $0 ~ ("remote d(omain: *)?" id "[^0-9]"); seen += mine }
         mine && /\[0x[0-9a-f]+\]/ && !/\[0x00[0-7]\]/ { n++ }
