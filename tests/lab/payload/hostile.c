@@ -201,15 +201,25 @@ static uint32_t published(const struct device *d, const char *name)
     return xs_read(path, value, sizeof value) ? number_in(value) : 0;
 }
 
-static bool backend_becomes(const struct device *d, uint32_t state, uint32_t waits)
+/* Until its state is this one, or Closed where that will do. */
+static bool backend_reaches(const struct device *d, uint32_t state, bool or_closed, uint32_t waits)
 {
-    while (published(d, "state") != state) {
+    for (;;) {
+        uint32_t is = published(d, "state");
+
+        if (is == state || (or_closed && is == CLOSED)) {
+            return true;
+        }
         if (!waits--) {
             return false;
         }
         xen_yield();
     }
-    return true;
+}
+
+static bool backend_becomes(const struct device *d, uint32_t state, uint32_t waits)
+{
+    return backend_reaches(d, state, false, waits);
 }
 
 static void pause(uint32_t yields)
@@ -334,6 +344,9 @@ static void connect(struct device *d)
 static void reset(struct device *d)
 {
     put_state(d, CLOSING);
+    if (!backend_reaches(d, CLOSING, true, WAITS)) {
+        fail(d, "the back end does not begin to close, but is in state", published(d, "state"));
+    }
     put_state(d, CLOSED);
     if (!backend_becomes(d, CLOSED, WAITS)) {
         fail(d, "the back end does not close, but is in state", published(d, "state"));

@@ -2,7 +2,7 @@
 # time-limit: 400
 #
 # xl block-attach, use, xl block-detach, again and again, on a guest that runs; then by force under load:
-# the image is free at once, and the guest's other disk goes on.
+# the image is free at once, and the guest's other disk goes on. At last xl destroy under load.
 
 count=5
 [ "$LAB_SOAK" != 1 ] || count=50
@@ -66,7 +66,15 @@ if is_hvmdm; then
 fi
 expect "the device model lives" [ "$(dm_pid attach)" = "$pid" ]
 guest_expect attach 60 "the other disk was right all the time" "load_end xvda"
+
+# What the back end has mapped must not keep the domain from ending.
+guest_expect attach 20 "a load once more" "load_begin xvda 0 4 300"
+if is_hvmdm; then
+    before=$(written_by "$worker")
+    wait_until 60 "load" eval '[ "$(written_by "$worker")" -gt $((before + 4194304)) ]'
+fi
 xl destroy attach >>"$xl_log" 2>&1 || fail "xl destroy"
 wait_until 10 "no zombie domain" eval '[ -z "$(other_domains)" ]'
+wait_until 10 "device model $pid gone" process_gone "$pid"
 expect "no lock left" eval '! image_locked "$first"'
 expect_clean

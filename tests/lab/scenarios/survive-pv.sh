@@ -3,7 +3,7 @@
 #
 # kill -9 of the PV worker and of the device model at random moments, and live upgrades, while Linux
 # boots, and writes and verifies two PV disks at once: every read is right, the image too, and the
-# guest's log has no error.
+# guest's log has no error. Then the same, with the PV worker alone, for a guest without emulated hardware.
 
 is_hvmdm || skip "only hvmdm survives this"
 count=15 upgrades=2 mib=4
@@ -64,4 +64,20 @@ pattern check "$image" $((first * 1048576)) $((mib * 1048576)) $((1000 + one - 1
     fail "the first image is not as written last"
 expect_image "$data" 2 $mib $((500000 + two - 1))
 say "images are right after $kills deaths and $one and $two rounds"
+
+data=$(blank pvh-data.img $((mib + 4)))
+guest_create pvh type=pvh vcpus=2 extra="console=hvc0 quiet lab=serve lab_disk=xvda" \
+    disk="format=raw,vdev=xvda,access=w,backendtype=qdisk,target=$data"
+wait_serial pvh 120 "lab-guest: serving"
+guest_expect pvh 20 "a load on the disk" "load_begin xvda 2 $mib 2000"
+kills=0
+kill_workers pvh pv $((count / 2)) ""
+guest_expect pvh $((120 + mib * 4)) "all reads were right" "load_end xvda"
+one=${answer#*rounds } one=${one%% *}
+expect "$((count / 2)) deaths, not $kills" [ $kills = $((count / 2)) ]
+guest_expect pvh 20 "the guest's kernel has no complaints" quiet_kernel
+guest_tell pvh end
+wait_gone pvh 60
+expect_image "$data" 2 $mib $((2000 + one - 1))
+say "PVH guest: the image is right after $kills deaths and $one rounds"
 expect_clean
