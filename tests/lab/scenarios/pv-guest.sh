@@ -9,6 +9,7 @@ mib=4
 [ "$LAB_SOAK" != 1 ] || mib=128
 mounted=/run/root-check
 mkdir -p $mounted
+trap 'umount $mounted 2>/dev/null; /sbin/losetup -d "$loop" 2>/dev/null' EXIT
 
 # A line through the channel in each direction.
 check_channel()
@@ -65,9 +66,11 @@ for type in pv pvh; do
     expect_quiet_kernel $type
     expect "a power off" shut_down_with $type 0
     expect_image "$data" 1 $mib 6
-    mount -t ext4 -o loop,ro "$root" $mounted || fail "the root file system cannot be mounted outside"
+    loop=$(/sbin/losetup -r -f --show "$root" 2>&1) || fail "no loop device: $loop"
+    mount -t ext4 -o ro "$loop" $mounted || fail "the root file system cannot be mounted outside"
     pattern check $mounted/file 0 2097152 5 || fail "the file is not as written"
     umount $mounted
+    /sbin/losetup -d "$loop"
     for image in "$root" "$data" "$cd"; do
         expect "no lock left on $image" eval '! image_locked "$image"'
     done

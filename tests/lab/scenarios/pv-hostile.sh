@@ -8,7 +8,7 @@
 is_hvmdm || skip "only hvmdm is attacked"
 hundreds=003 limit=500
 [ "$LAB_SOAK" != 1 ] || { hundreds=140; limit=3000; } # ten thousand connections
-seed=${LAB_SEED:-1}
+seed=${LAB_SEED:-1} # of all that is random
 
 # active_grants DOMID: those that somebody has mapped, without the toolstack's own.
 active_grants()
