@@ -51,14 +51,15 @@ warnings="-std=c17 -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmis
 build_tools()
 {
     $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/waitfor" "$here/tools/waitfor.c"
+    $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/killer" "$here/tools/killer.c"
     $cc $warnings -O2 -static -o "$lab/tools/pattern" "$here/tools/pattern.c"
     $cc $warnings -O2 -static -o "$lab/tools/steady" "$here/tools/steady.c"
     $cc $warnings -O2 -static -o "$lab/tools/stream-diff" "$here/tools/stream-diff.c"
-    $cc $warnings -O2 -static -o "$lab/tools/nsclock" "$here/tools/nsclock.c"
     $cc $warnings -O2 -static -o "$lab/tools/next-step" "$here/tools/next-step.c"
     $cc $warnings -O2 -static -o "$lab/tools/disk-bench" "$here/tools/disk-bench.c"
     $cc $warnings -O2 -static -o "$lab/tools/qmp" "$here/tools/qmp.c"
     $cc $warnings -O2 -o "$lab/tools/ioreq-probe" "$here/tools/ioreq-probe.c" -lxendevicemodel
+    $cc $warnings -D_GNU_SOURCE -O2 -o "$lab/tools/startclock" "$here/tools/startclock.c" -lxenstore
     $cc $warnings -O2 -o "$lab/tools/png-info" "$here/tools/png-info.c" -lpng
 }
 

@@ -401,33 +401,23 @@ another_worker()
     [ -n "$now" ] && [ "$now" != "$3" ]
 }
 
-# Another one, or nobody is needed any more.
-succeeded()
-{
-    another_worker "$@" || domain_gone "$1"
-}
 
-# kill_workers NAME model|pv COUNT MARKER: kill -9 at random moments, COUNT times or until the guest
-# says MARKER on its serial port (empty: or until it is gone); adds to $kills. Each death must have a
-# successor.
+# kill_workers NAME model|pv COUNT MARKER [DOZE]: kill -9 at random moments, COUNT times or until the
+# guest says MARKER on its serial port (empty: or until it is gone); adds to $kills. Each death must
+# have a successor. DOZE: milliseconds between two deaths, at most (600).
 kill_workers()
 {
-    local name=$1 role=$2 count=$3 marker=$4 pid
-    kills=${kills:-0}
-    while [ "$count" -gt 0 ]; do
-        doze 300
-        [ -z "$marker" ] || ! serial_has "$name" "$marker" || break
-        pid=$(worker_pid "$name" "$role")
-        if [ -z "$pid" ]; then
-            domain_gone "$name" && break
-            wait_until 30 "a $role process of guest $name" succeeded "$name" "$role" 0
-            continue
-        fi
-        kill -9 "$pid" 2>/dev/null || continue
-        kills=$((kills + 1))
-        count=$((count - 1))
-        wait_until 60 "a successor of $role $pid" succeeded "$name" "$role" "$pid"
-    done
+    local supervisor killed status
+    supervisor=$(dm_pid "$1")
+    [ -n "$supervisor" ] || fail "guest $1 has no device model"
+    if [ -n "$4" ]; then
+        killed=$(killer -f "$guests/$1.serial" -m "$4" "$supervisor" "$2" "$3" "${5:-600}")
+    else
+        killed=$(killer "$supervisor" "$2" "$3" "${5:-600}")
+    fi
+    status=$?
+    kills=$((${kills:-0} + killed))
+    [ $status = 0 ] || fail "guest $1: no successor of its $2 process after $kills deaths"
 }
 
 # Domains other than dom0, as xl list shows them.

@@ -6,8 +6,8 @@
 # guest's log has no error. Then the same, with the PV worker alone, for a guest without emulated hardware.
 
 is_hvmdm || skip "only hvmdm survives this"
-count=15 upgrades=2 mib=4
-[ "$LAB_SOAK" != 1 ] || { count=1000; upgrades=100; mib=32; }
+count=15 batch=3 upgrades=2 mib=4 # deaths of each process, in batches
+[ "$LAB_SOAK" != 1 ] || { count=1000; batch=10; upgrades=100; mib=32; }
 first=32 # MiB: behind the boot partition
 image=$(media survive disk "quiet lab=serve lab_disk=xvda")
 truncate -s $((first + mib + 4))M "$image"
@@ -31,20 +31,20 @@ expect_pv_disk survive hdb "$data"
 guest_expect survive 20 "a load on the first disk" "load_begin xvda $first $mib 1000"
 guest_expect survive 20 "a load on the second disk" "load_begin xvdb 2 $mib 500000"
 guest_expect survive 20 "work for the device model" chatter_begin
-kills=0 rounds=0 upgraded=0
-while [ $rounds -lt $count ]; do
-    kill_workers survive pv 1 ""
-    kill_workers survive model 1 ""
-    rounds=$((rounds + 1))
-    if [ $((rounds * upgrades / count)) -gt $upgraded ]; then
+kills=0 deaths=0 upgraded=0
+while [ $deaths -lt $count ]; do
+    kill_workers survive pv $batch ""
+    kill_workers survive model $batch ""
+    deaths=$((deaths + batch))
+    if [ $((deaths * upgrades / count)) -gt $upgraded ]; then
         pv=$(worker_pid survive pv)
         hvmdm-ctl survive upgrade >upgrade.out 2>&1 || fail "upgrade $upgraded: $(cat upgrade.out)"
         wait_until 60 "another PV worker after the upgrade" another_worker survive pv "$pv"
         upgraded=$((upgraded + 1))
     fi
-    [ $((rounds % 100)) != 0 ] || say "$kills deaths"
+    [ $((deaths % 100)) != 0 ] || say "$kills deaths"
 done
-expect "two deaths in each round, not $kills" [ $kills = $((2 * count)) ]
+expect "$((2 * count)) deaths, not $kills" [ $kills = $((2 * count)) ]
 expect "the supervisor is the same" [ "$(dm_pid survive)" = "$supervisor" ]
 say "$kills deaths, $upgraded upgrades: $(cat upgrade.out)"
 
