@@ -34,7 +34,7 @@ void pv_sim_revoke(struct pv_sim *sim, uint32_t number, bool frame); /* what is 
 void pv_sim_protect(struct pv_sim *sim, uint32_t number);
 /* What has been copied from the guest is complemented at once: a second look would see that. */
 void pv_sim_flip(struct pv_sim *sim, bool on);
-bool pv_sim_offer(struct pv_sim *sim, uint32_t port);                /* false: full */
+bool pv_sim_offer(struct pv_sim *sim, uint32_t port); /* false: full */
 void pv_sim_withdraw(struct pv_sim *sim, uint32_t port);
 bool pv_sim_signal(struct pv_sim *sim, uint32_t port); /* false: nobody is bound to it */
 
@@ -42,7 +42,7 @@ bool pv_sim_signal(struct pv_sim *sim, uint32_t port); /* false: nobody is bound
 unsigned pv_sim_mapped(const struct pv_sim *sim); /* pages */
 unsigned pv_sim_bound(const struct pv_sim *sim);
 /* --- What was done since ever. */
-unsigned pv_sim_copied(const struct pv_sim *sim); /* pieces */
+unsigned pv_sim_copied(const struct pv_sim *sim);                  /* pieces */
 unsigned pv_sim_notified(const struct pv_sim *sim, uint32_t port); /* notify() since ever */
 
 #endif

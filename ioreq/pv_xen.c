@@ -20,7 +20,7 @@
 #include <xengnttab.h>
 
 #define GRANTS_MAX 16u
-#define PORTS      32u /* taken from the device at once */
+#define PORTS      32u  /* taken from the device at once */
 #define COPIES     128u /* grant copies by one system call */
 
 struct pv_xen {

@@ -15,9 +15,9 @@ enum { RING_HEADER = 64 };
 /* Where things are in a slot. Operation, number of segments (one byte) and handle come first. */
 struct layout {
     uint8_t bytes;
-    uint8_t id, sector, segment;             /* a request; discard has its count at `segment` */
+    uint8_t id, sector, segment; /* a request; discard has its count at `segment` */
     uint8_t indirect_sector, indirect_ref;
-    uint8_t response;                        /* bytes of a response */
+    uint8_t response; /* bytes of a response */
 };
 
 static const struct layout layouts[] = {

@@ -30,27 +30,27 @@ enum blkif_status { BLKIF_OKAY = 0, BLKIF_ERROR = -1, BLKIF_EOPNOTSUPP = -2 };
 enum {
     BLKIF_SECTOR = 512,
     BLKIF_PAGE = 4096,
-    BLKIF_DIRECT_MAX = 11,   /* segments in the slot itself */
+    BLKIF_DIRECT_MAX = 11,    /* segments in the slot itself */
     BLKIF_INDIRECT_MAX = 256, /* segments by way of a page, which has room for 512: our limit */
-    BLKIF_ORDER_MAX = 4,     /* ring pages: 2^4 */
-    BLKIF_SLOTS_MAX = 512,   /* of a ring of that size */
-    BLKIF_SLOT_BYTES = 112,  /* of the larger layout */
+    BLKIF_ORDER_MAX = 4,      /* ring pages: 2^4 */
+    BLKIF_SLOTS_MAX = 512,    /* of a ring of that size */
+    BLKIF_SLOT_BYTES = 112,   /* of the larger layout */
     BLKIF_SEGMENT_BYTES = 8,
     BLKIF_DISCARD_SECURE = 1, /* in struct blkif_request, flags */
 };
 
 struct blkif_ring {
-    uint8_t *shared;    /* mapped from the guest: four indices, then slots */
-    uint32_t slots;     /* a power of two */
+    uint8_t *shared; /* mapped from the guest: four indices, then slots */
+    uint32_t slots;  /* a power of two */
     uint32_t slot_bytes;
     enum blkif_abi abi;
 };
 
 /* A request, decoded. Each number may be anything. */
 struct blkif_request {
-    uint8_t op;    /* for indirect ones: what is to be done */
+    uint8_t op; /* for indirect ones: what is to be done */
     bool indirect;
-    uint8_t flags;  /* discard */
+    uint8_t flags; /* discard */
     uint16_t segments;
     uint64_t id;
     uint64_t sector;
