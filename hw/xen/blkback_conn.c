@@ -189,7 +189,7 @@ int blk_conn_open(const struct blk_conn_options *o, const struct blk_setup *s,
     for (; c->queues < s->queues && !err; c->queues++)
         err = open_queue(c, &c->queue[c->queues], s, o->adopting);
     if (err) {
-        blk_conn_close(c, o->adopting);
+        blk_conn_close(c, true); /* nothing was answered */
         return err;
     }
     if (!o->adopting)
@@ -204,6 +204,16 @@ int blk_conn_open(const struct blk_conn_options *o, const struct blk_setup *s,
     return 0;
 }
 
+/* What was answered is on the disk when another one may write there. */
+static void flush_now(struct blk_conn *c)
+{
+    if (c->stop == BLK_STOPPED || !c->block)
+        return;
+    c->flush = (struct block_req){ .op = BLOCK_FLUSH, .done = flushed, .opaque = c };
+    if (!block_submit(c->block, &c->flush))
+        block_drain(c->block);
+}
+
 void blk_conn_close(struct blk_conn *c, bool leave)
 {
     /* Pages must not go while the image is read or written there. Where there is time for it,
@@ -212,8 +222,10 @@ void blk_conn_close(struct blk_conn *c, bool leave)
         c->stop = BLK_DRAINS;
     block_drain(c->block);
     answer_all(c);
-    if (!leave)
+    if (!leave) {
+        flush_now(c);
         __atomic_store_n(&c->journal->valid, 0, __ATOMIC_RELEASE);
+    }
     for (unsigned i = 0; i < c->queues; i++)
         close_queue(c, &c->queue[i], 1u << c->order);
     loop_cancel(c->loop, &c->settle);

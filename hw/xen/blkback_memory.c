@@ -12,8 +12,8 @@
 
 #include "hw/xen/blkback_private.h"
 
-/* Uses of others after which a grant may lose its place. Smaller would mean to map and unmap all the
- * time where a guest uses more pages than there are places. */
+/* Uses of others after which a grant may lose its place. Smaller would mean to map and unmap all
+ * the time where a guest uses more pages than there are places. */
 #define AGE (8u * BLK_GRANTS)
 
 int blk_memory_open(struct blk_memory *m, struct pv *pv, bool persistent)
@@ -56,8 +56,8 @@ static struct blk_grant *find(struct blk_memory *m, uint32_t ref)
     return at ? &m->grant[at - 1] : NULL;
 }
 
-/* A place for one more: an unused one, or that of the grant that was not used for longest; NULL: all
- * are in use, or were recently. */
+/* A place for one more: an unused one, or that of the grant that was not used for longest; NULL:
+ * all are in use, or were recently. */
 static struct blk_grant *place(struct blk_memory *m)
 {
     struct blk_grant *g = NULL;

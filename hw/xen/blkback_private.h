@@ -3,8 +3,8 @@
  * blkback_private - one connection of a PV disk, apart from xenstore: what the back end's files and
  * their tests share.
  *
- * A connection has queues, a queue has a ring, a channel, memory and, for each slot of the ring, one
- * request. Nothing is allocated while it serves.
+ * A connection has queues, a queue has a ring, a channel, memory and, for each slot of the ring,
+ * one request. Nothing is allocated while it serves.
  */
 #ifndef HW_XEN_BLKBACK_PRIVATE_H
 #define HW_XEN_BLKBACK_PRIVATE_H
@@ -121,8 +121,8 @@ struct blk_queue {
     struct blk_request *request; /* one for each slot */
     struct blk_memory memory;
     uint32_t req_cons, rsp_prod;
-    unsigned busy; /* requests that the image has, or will have at once */
-    struct blk_request *barrier;   /* nothing starts while there is one */
+    unsigned busy;                  /* requests that the image has, or will have at once */
+    struct blk_request *barrier;    /* nothing starts while there is one */
     struct blk_list todo, finished; /* taken and not started; ended and not answered */
     unsigned unused;
     uint16_t slot[BLKIF_SLOTS_MAX]; /* unused slots */

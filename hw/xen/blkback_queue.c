@@ -103,11 +103,11 @@ static void find_table(struct blk_request *r)
     r->table = blk_memory_get(m, r->req.indirect_ref);
     r->has_table = true;
     if (blk_memory_copies(r->table))
-        blk_copies_add(r->q->conn, r,
-                       (struct pv_copy){ .local = blk_memory_at(m, r->table),
-                                         .ref = r->req.indirect_ref,
-                                         .length = (uint16_t)(r->req.segments *
-                                                              BLKIF_SEGMENT_BYTES) });
+        blk_copies_add(
+            r->q->conn, r,
+            (struct pv_copy){ .local = blk_memory_at(m, r->table),
+                              .ref = r->req.indirect_ref,
+                              .length = (uint16_t)(r->req.segments * BLKIF_SEGMENT_BYTES) });
 }
 
 /* Copies the segments, once. */
@@ -135,9 +135,8 @@ static void add_segment(struct blk_request *r, const struct blkif_segment *s)
                                 .page = blk_memory_get(m, s->ref),
                                 .first = s->first,
                                 .sectors = (uint8_t)(s->last - s->first + 1) };
-    r->iov[r->segments] =
-        (struct iovec){ .iov_base = blk_memory_at(m, to->page) + offset,
-                        .iov_len = (size_t)to->sectors * BLKIF_SECTOR };
+    r->iov[r->segments] = (struct iovec){ .iov_base = blk_memory_at(m, to->page) + offset,
+                                          .iov_len = (size_t)to->sectors * BLKIF_SECTOR };
     r->bytes += r->iov[r->segments].iov_len;
     if (blk_memory_copies(to->page) && copied_in(r))
         blk_copies_add(r->q->conn, r,
@@ -156,8 +155,9 @@ static void find_segments(struct blk_request *r)
     if (r->has_table)
         read_table(r, table);
     for (unsigned i = 0; i < r->req.segments && r->status == BLKIF_OKAY; i++) {
-        struct blkif_segment s = r->req.indirect ? blkif_segment(table + (size_t)i * BLKIF_SEGMENT_BYTES)
-                                                 : blkif_direct(r->q->ring.abi, raw, i);
+        struct blkif_segment s = r->req.indirect
+                                     ? blkif_segment(table + (size_t)i * BLKIF_SEGMENT_BYTES)
+                                     : blkif_direct(r->q->ring.abi, raw, i);
 
         if (blkif_segment_sane(&s))
             add_segment(r, &s);
@@ -173,13 +173,13 @@ static void copy_out(struct blk_request *r)
         return;
     for (unsigned i = 0; i < r->segments; i++)
         if (blk_memory_copies(r->segment[i].page))
-            blk_copies_add(r->q->conn, r,
-                           (struct pv_copy){ .local = r->iov[i].iov_base,
-                                             .ref = r->segment[i].ref,
-                                             .offset = (uint16_t)(r->segment[i].first *
-                                                                  BLKIF_SECTOR),
-                                             .length = (uint16_t)r->iov[i].iov_len,
-                                             .to_guest = true });
+            blk_copies_add(
+                r->q->conn, r,
+                (struct pv_copy){ .local = r->iov[i].iov_base,
+                                  .ref = r->segment[i].ref,
+                                  .offset = (uint16_t)(r->segment[i].first * BLKIF_SECTOR),
+                                  .length = (uint16_t)r->iov[i].iov_len,
+                                  .to_guest = true });
 }
 
 static void put_pages(struct blk_request *r)

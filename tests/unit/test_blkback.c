@@ -188,9 +188,10 @@ static void read_only_and_no_medium(void)
 
 static void wild_fields(void)
 {
-    static const uint64_t sectors[] = { FRONT_SECTORS,        FRONT_SECTORS - 7, UINT32_MAX,
-                                        UINT64_MAX / 512,     UINT64_MAX / 512 + 1,
-                                        UINT64_MAX / 512 - 1, UINT64_MAX,        UINT64_MAX - 7 };
+    static const uint64_t sectors[] = { FRONT_SECTORS,        FRONT_SECTORS - 7,
+                                        UINT32_MAX,           UINT64_MAX / 512,
+                                        UINT64_MAX / 512 + 1, UINT64_MAX / 512 - 1,
+                                        UINT64_MAX,           UINT64_MAX - 7 };
     static const uint32_t refs[] = { 0, 1, FRONT_DATA - 1, FRONT_DATA + FRONT_PAGES, UINT32_MAX };
     struct front_request r;
 
@@ -283,14 +284,10 @@ EACH(impossible_ring)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(read_and_write_each),
-        cmocka_unit_test(parts_of_pages_each),
-        cmocka_unit_test(indirect_each),
-        cmocka_unit_test(flush_and_barrier_each),
-        cmocka_unit_test(discard_each),
-        cmocka_unit_test(read_only_and_no_medium_each),
-        cmocka_unit_test(wild_fields_each),
-        cmocka_unit_test(protected_pages_each),
+        cmocka_unit_test(read_and_write_each),  cmocka_unit_test(parts_of_pages_each),
+        cmocka_unit_test(indirect_each),        cmocka_unit_test(flush_and_barrier_each),
+        cmocka_unit_test(discard_each),         cmocka_unit_test(read_only_and_no_medium_each),
+        cmocka_unit_test(wild_fields_each),     cmocka_unit_test(protected_pages_each),
         cmocka_unit_test(impossible_ring_each),
     };
 
