@@ -6,11 +6,12 @@
  * answers waits up to 30 s at boot, hence this.
  * Present:  connection with the shared page mapped and the event channel bound (where a PV port was
  *           given), taking over a predecessor's connection.
- * Absent:   input events: there is no source of input yet. Multi-touch; raw pointers. Events of the
- *           front end (the protocol defines none) are taken off the ring and ignored.
+ *           Positions: relative, absolute, raw, as the front end asks.
+ * Absent:   input events: there is no source of input yet. Multi-touch. Events of the front end
+ *           (the protocol defines none) are taken off the ring and ignored.
  *
- * Of the front end's keys (S21) only page and channel are looked at, as numbers; a page or channel
- * that cannot be had ends the attempt.
+ * Of the front end's keys (S21) only page, channel and wishes are looked at, as numbers; a page or
+ * channel that cannot be had ends the attempt.
  */
 #include "hw/xen/vkbd.h"
 
@@ -32,6 +33,7 @@ struct vkbd_device {
     struct xenbus_device dev; /* first member */
     struct vkbd_page *page;   /* NULL: not mapped */
     bool granted;             /* by grant; else by frame number */
+    enum vkbd_pointer pointer;
     struct pv_channel channel;
 };
 
@@ -60,6 +62,7 @@ static void front_event(void *opaque)
 static int vkbd_init(struct xenbus_device *dev)
 {
     xenbus_publish_number(dev, "feature-abs-pointer", 1);
+    xenbus_publish_number(dev, "feature-raw-pointer", 1);
     return 0;
 }
 
@@ -68,6 +71,7 @@ static void vkbd_disconnect(struct xenbus_device *dev)
     struct vkbd_device *d = vkbd_device(dev);
     struct pv *pv = dev->bus->pv;
 
+    d->pointer = VKBD_NONE;
     if (!d->page)
         return;
     pv->ops->unbind(pv, &d->channel);
@@ -90,6 +94,9 @@ static int vkbd_connect(struct xenbus_device *dev)
 
     if (!port || (!grant && !frame))
         return -EAGAIN;
+    d->pointer = xenbus_front_number(dev, "request-abs-pointer", 0) != 1   ? VKBD_RELATIVE
+                 : xenbus_front_number(dev, "request-raw-pointer", 0) != 1 ? VKBD_ABSOLUTE
+                                                                           : VKBD_RAW;
     if (!pv)
         return 0;
     d->granted = grant != 0;
@@ -133,6 +140,13 @@ void vkbd_set_pv(struct vkbd *v, struct pv *pv)
 void vkbd_count(struct vkbd *v, volatile uint64_t *events)
 {
     v->bus.events = events;
+}
+
+enum vkbd_pointer vkbd_pointer(struct vkbd *v)
+{
+    struct xenbus_device *d = xenbus_find(&v->bus, 0);
+
+    return d ? vkbd_device(d)->pointer : VKBD_NONE;
 }
 
 void vkbd_resume(struct vkbd *v)

@@ -71,20 +71,30 @@ uint32_t xenbus_front_number(struct xenbus_device *d, const char *key, uint32_t 
     return read_number(d, d->front, key, otherwise);
 }
 
-static void write_key(struct xenbus_device *d, const char *key, const char *value)
+static void write_key(struct xenbus_device *d, const char *dir, const char *key, const char *value)
 {
     struct key k;
 
-    if (xenstore_write(d->bus->x, join(&k, d->back, key), value) == 0)
+    if (xenstore_write(d->bus->x, join(&k, dir, key), value) == 0)
         xenbus_progress(d->bus);
+}
+
+static void publish(struct xenbus_device *d, const char *dir, const char *key, const char *value)
+{
+    char there[64];
+
+    if (read_text(d, dir, key, there, sizeof there) < 0 || strcmp(there, value) != 0)
+        write_key(d, dir, key, value);
 }
 
 void xenbus_publish(struct xenbus_device *d, const char *key, const char *value)
 {
-    char there[64];
+    publish(d, d->back, key, value);
+}
 
-    if (xenbus_read(d, key, there, sizeof there) < 0 || strcmp(there, value) != 0)
-        write_key(d, key, value);
+void xenbus_front_publish(struct xenbus_device *d, const char *key, const char *value)
+{
+    publish(d, d->front, key, value);
 }
 
 void xenbus_publish_number(struct xenbus_device *d, const char *key, uint32_t value)
@@ -101,7 +111,7 @@ static void set_state(struct xenbus_device *d, enum xenbus_state state)
     char text[16];
 
     snprintf(text, sizeof text, "%d", (int)state);
-    write_key(d, "state", text);
+    write_key(d, d->back, "state", text);
 }
 
 void xenbus_announce(struct xenbus_device *d)
@@ -117,7 +127,7 @@ static void disconnect(struct xenbus_device *d)
     bool begun = d->connecting;
 
     d->connecting = d->connected = false;
-    if (begun)
+    if (begun && d->bus->ops->disconnect)
         d->bus->ops->disconnect(d);
 }
 
@@ -149,10 +159,12 @@ static void complain(struct xenbus_device *d, int err)
 
     snprintf(who, sizeof who, "%.12s %u", d->bus->ops->type, d->devid);
     guest_log_line(&d->bus->log_limit, who, "the front end cannot be served: %s",
-                   err == -ENOTSUP  ? "it gives its page by frame number, not by grant"
-                   : err == -EAGAIN ? "it does not say where its pages and its channel are"
-                   : err == -EPROTO ? "what is on its ring makes no sense"
-                                    : strerror(-err));
+                   d->why.text[0]    ? d->why.text
+                   : err == -ENOTSUP ? "it gives its page by frame number, not by grant"
+                   : err == -EAGAIN  ? "it does not say where its pages and its channel are"
+                   : err == -EPROTO  ? "what is on its ring makes no sense"
+                                     : strerror(-err));
+    d->why.text[0] = '\0';
 }
 
 static void refuse(struct xenbus_device *d, int err)
@@ -177,6 +189,7 @@ static int prepare(struct xenbus_device *d)
     if (d->ready)
         return 0;
     d->opening = true;
+    d->why.text[0] = '\0';
     ret = ops->init ? ops->init(d) : 0;
     d->ready = ret == 0;
     if (ret < 0 && ret != -EINPROGRESS)
@@ -206,7 +219,8 @@ static int connect(struct xenbus_device *d)
     if (ret < 0)
         return ret;
     d->connecting = true;
-    ret = d->bus->ops->connect(d);
+    d->why.text[0] = '\0';
+    ret = d->bus->ops->connect ? d->bus->ops->connect(d) : -EAGAIN;
     d->connected = ret == 0;
     if (ret < 0 && ret != -EINPROGRESS)
         disconnect(d);
@@ -400,6 +414,8 @@ static struct xenbus_device *add(struct xenbus *bus, uint32_t devid)
     snprintf(d->back, sizeof d->back, "%s/%u", bus->root, devid);
     if (xenbus_read(d, "frontend", d->front, sizeof d->front) <= 0)
         return NULL; /* half-made or half-removed: its next change brings us back */
+    if (bus->ops->ours && !bus->ops->ours(d))
+        return NULL;
     snprintf(d->state, sizeof d->state, "%s/state", d->front);
     d->watch = (struct xenstore_watch){ .path = d->state, .changed = front_changed, .opaque = d };
     d->used = xenstore_watch(bus->x, &d->watch) == 0;

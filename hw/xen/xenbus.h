@@ -42,6 +42,9 @@ struct xenbus_device {
     bool adopting;
     bool ready;     /* init() was successful */
     bool connected; /* connect() was successful */
+    /* For init() and connect(), before they return an error: the line of the log. Empty: what the
+     * errno says. */
+    struct error why;
     /* private */
     bool used, seen, opening, connecting, failed, refused, busy, again;
     char back[XENBUS_PATH];      /* backend/TYPE/N/D */
@@ -53,12 +56,14 @@ struct xenbus_device {
 /* What a kind of back end does. init() and connect() return 0, -errno (the front end is told to
  * close, the log says why), or -EINPROGRESS: our own side is not so far, xenbus_kick() will come.
  * They may be called again before that, and have to bear it. fini() and disconnect() come also
- * after they have failed or have not come to an end. All but `connect` and `disconnect` may be
- * NULL. */
+ * after they have failed or have not come to an end. NULL: nothing to do, and nothing connects. */
 struct xenbus_ops {
     const char *type; /* "vkbd": backend/vkbd/N */
     size_t size;      /* of one device, in bytes */
     unsigned max;     /* devices; what is beyond is left alone, with a line in the log */
+
+    /* Another program serves those for which this is false; NULL: all are ours. */
+    bool (*ours)(struct xenbus_device *d);
 
     /* Open resources, publish features: before the guest is told that we are here, and by a
      * successor in whatever state the device is. */
@@ -128,8 +133,9 @@ void xenbus_publish_number(struct xenbus_device *d, const char *key, uint32_t va
 /* Write our state again as it is: the front end reads sizes anew. Only while connected. */
 void xenbus_announce(struct xenbus_device *d);
 
-/* Keys of the front end's directory. */
+/* Keys of the front end's directory. A console's `tty` alone is ours to write. */
 int xenbus_front_read(struct xenbus_device *d, const char *key, char *buf, size_t size);
 uint32_t xenbus_front_number(struct xenbus_device *d, const char *key, uint32_t otherwise);
+void xenbus_front_publish(struct xenbus_device *d, const char *key, const char *value);
 
 #endif
