@@ -36,8 +36,8 @@ struct journals {
 struct disk {
     struct xenbus_device dev; /* first member */
     struct blkback *b;
-    struct block *block;      /* NULL: no medium, or not opened yet */
-    struct blk_conn *conn;    /* NULL: none */
+    struct block *block;   /* NULL: no medium, or not opened yet */
+    struct blk_conn *conn; /* NULL: none */
     struct blk_journal *journal;
     uint32_t *owner; /* of the journal */
     bool opened, claimed;
@@ -96,7 +96,8 @@ static int find_journal(struct disk *d)
         return err;
     j = d->b->journals;
     for (uint32_t i = BLKBACK_DISKS; i-- > 0;)
-        if (j->owner[i] == me || (!j->owner[i] && (place == BLKBACK_DISKS || j->owner[place] != me)))
+        if (j->owner[i] == me ||
+            (!j->owner[i] && (place == BLKBACK_DISKS || j->owner[place] != me)))
             place = i;
     if (place == BLKBACK_DISKS)
         return -ENOSPC;
@@ -241,7 +242,7 @@ static int read_queue(struct disk *d, struct blk_setup *s, unsigned queue, bool 
     if (!s->queue[queue].port)
         return -EAGAIN;
     for (unsigned i = 0; i < 1u << s->order; i++) {
-        char key[16];
+        char key[24];
         uint32_t ref;
 
         snprintf(key, sizeof key, "ring-ref%u", i);
@@ -284,8 +285,8 @@ static int read_setup(struct disk *d, struct blk_setup *s)
         return -EINVAL;
     s->order = numbered ? order : 0;
     s->queues = queues;
-    s->persistent = !d->b->host->no_persistent &&
-                    xenbus_front_number(&d->dev, "feature-persistent", 0) == 1;
+    s->persistent =
+        !d->b->host->no_persistent && xenbus_front_number(&d->dev, "feature-persistent", 0) == 1;
     for (unsigned i = 0; i < queues && !err; i++)
         err = read_queue(d, s, i, numbered);
     return err;

@@ -37,8 +37,7 @@ struct blkback_host {
 /* Serve all qdisks that the toolstack gives to this domain, now or later. All that is passed is
  * borrowed and must outlive it. 0 or -errno with a sentence. */
 MUST_CHECK int blkback_open(struct xenstore *x, unsigned domid, struct loop *l, struct pv *pv,
-                            const struct blkback_host *host, struct blkback **out,
-                            struct error *e);
+                            const struct blkback_host *host, struct blkback **out, struct error *e);
 /* Where completed work is counted: each answer, and each step of a hand-shake. Optional. */
 void blkback_count(struct blkback *b, volatile uint64_t *events);
 /* Look at all devices now. A connection that xenstore shows and we do not have is a predecessor's:
