@@ -25,6 +25,7 @@ enum {
 struct test_disk {
     struct block base; /* first member */
     uint8_t *bytes;
+    uint64_t size; /* as block_resized() finds it */
     bool hold;
     bool no_discard;    /* the host cannot */
     uint64_t bad_first; /* a transfer that touches this byte fails; UINT64_MAX: none */
