@@ -394,9 +394,12 @@ static void every_wrong_order(void **state)
 
 static void wild_keys(void **state)
 {
-    static const char *const wild[] = { "", "-1", "0", "5", "99", "4294967295", "99999999999", "x" };
-    static const char *const keys[] = { "ring-page-order", "multi-queue-num-queues", "protocol",
-                                        "ring-ref", "event-channel", "feature-persistent" };
+    static const char *const wild[] = {
+        "", "-1", "0", "5", "99", "4294967295", "99999999999", "x"
+    };
+    static const char *const keys[] = { "ring-page-order", "multi-queue-num-queues",
+                                        "protocol",        "ring-ref",
+                                        "event-channel",   "feature-persistent" };
 
     (void)state;
     attached();
@@ -679,8 +682,11 @@ static void no_journal(void **state)
     assert_int_equal(held(), 0);
 }
 
-#define T(t)      cmocka_unit_test_setup_teardown(t, setup, teardown)
-#define T_WIDE(t) { #t " (32-bit, 4 queues of 4 pages, copied)", t, setup_wide, teardown, NULL }
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define T_WIDE(t)                                                                                  \
+    {                                                                                              \
+#t " (32-bit, 4 queues of 4 pages, copied)", t, setup_wide, teardown, NULL                 \
+    }
 
 int main(void)
 {
