@@ -42,6 +42,8 @@ static bool disk_submit(struct block *b, struct block_req *r)
     struct test_disk *d = (struct test_disk *)(void *)b;
 
     d->submitted++;
+    if (d->submitting)
+        d->submitting(d->opaque);
     if (!d->hold) {
         execute(d, r);
         return true;
