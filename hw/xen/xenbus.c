@@ -141,9 +141,12 @@ static void finish(struct xenbus_device *d)
         d->bus->ops->fini(d);
 }
 
-/* What a device held that is gone for good, the toolstack may want at once. */
+/* What a device held that is gone for good, the toolstack may want at once. What is in flight comes
+ * to its end before: then this is tried again. */
 static void close_down(struct xenbus_device *d, bool online)
 {
+    if (d->connected && d->bus->ops->idle && !d->bus->ops->idle(d))
+        return;
     disconnect(d);
     if (!online)
         finish(d);
@@ -168,6 +171,7 @@ static void refuse(struct xenbus_device *d, int err)
 {
     disconnect(d);
     complain(d, err);
+    d->refused = true;
     set_state(d, XENBUS_CLOSING);
 }
 
@@ -302,6 +306,8 @@ static void step(struct xenbus_device *d)
         front = XENBUS_UNKNOWN;
     if (front != XENBUS_INITIALISING)
         d->failed = false;
+    if (front != XENBUS_CONNECTED)
+        d->refused = false;
     switch (state) {
     case XENBUS_INITIALISING:
         if (online)
@@ -317,6 +323,8 @@ static void step(struct xenbus_device *d)
         /* From the toolstack or from us. A front end that never connected has nothing to close. */
         if (front <= XENBUS_INIT_WAIT || front == XENBUS_CLOSED)
             close_down(d, online != 0);
+        else if (front == XENBUS_CONNECTED && !d->connected && !d->refused)
+            adopt(d); /* it may be in use for as long as it likes (a mounted disk) */
         return;
     case XENBUS_CLOSED:
         in_closed(d, online, front);

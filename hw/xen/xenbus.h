@@ -46,7 +46,7 @@ struct xenbus_device {
      * errno says. */
     struct error why;
     /* private */
-    bool used, seen, opening, connecting, failed, busy, again;
+    bool used, seen, opening, connecting, failed, refused, busy, again;
     char back[XENBUS_PATH];      /* backend/TYPE/N/D */
     char front[XENBUS_PATH];     /* the front end's directory */
     char state[XENBUS_PATH + 8]; /* its state node */
@@ -72,6 +72,9 @@ struct xenbus_ops {
      * these are. */
     int (*connect)(struct xenbus_device *d);
     void (*disconnect)(struct xenbus_device *d); /* give back what connect() got */
+    /* May it be disconnected now? false: work is in flight, and xenbus_kick() will come. Not asked
+     * where nobody waits: forced removal, xenbus_refuse(), xenbus_pause(). */
+    bool (*idle)(struct xenbus_device *d);
     /* `key` of our directory was written, perhaps by ourselves; NULL: any may have been. Between
      * init() and fini(), and after an init() that has failed: xenbus_kick() tries it again. */
     void (*changed)(struct xenbus_device *d, const char *key);
