@@ -57,16 +57,12 @@ enum supervised_type {
     SUPERVISED_WANT_PV,     /* start the PV worker if it does not run; model only */
     SUPERVISED_HANDED_OVER, /* value as in HAND_OVER: quiescent, nothing is written any more */
     SUPERVISED_SAY,         /* text: why it is about to end, for log and status */
-    SUPERVISED_SPARE,       /* 1 descriptor: the socket of a fork that waits for TAKE_OVER */
-    SUPERVISED_HELLO,       /* first message of a spare, on its own socket */
     /* supervisor to worker */
     SUPERVISED_ACK = 64,    /* name; value 0 or an errno */
     SUPERVISED_QUIT,        /* end cleanly, within 700 ms */
     SUPERVISED_HAND_OVER,   /* let go of the server, answer HANDED_OVER; value: attempt */
     SUPERVISED_RESUME,      /* the successor did not come up: take it back */
     SUPERVISED_XENSTORE_FD, /* 1 descriptor, or value: an errno */
-    SUPERVISED_GIVE,        /* name, 1 descriptor; to a spare, before TAKE_OVER */
-    SUPERVISED_TAKE_OVER,   /* value: generation, more: death; to a spare */
 };
 
 struct supervised_message {
@@ -137,13 +133,6 @@ MUST_CHECK int supervised_listen(struct supervised *s, struct loop *loop,
  * which unties it: when the supervisor dies, a signal handler gives the loop 700 ms to see the
  * end of the socket, then the kernel ends us. -ESRCH: it is gone already. */
 MUST_CHECK int supervised_bind_life(struct supervised *s);
-
-/* Fork a spare that waits until this process dies (for when a new one could no longer open what it
- * needs). Returns twice: 0 here, at once; 1 in the spare after it was told to take over, with new
- * generation, death and descriptors and without a listening loop. The spare ends itself if it is
- * not needed. To be called with one thread only; the event loop's epoll is shared with the spare,
- * which makes a new one. */
-MUST_CHECK int supervised_make_spare(struct supervised *s);
 
 /* One message, both sides. `fd` -1: none. 0 or -errno. */
 MUST_CHECK int supervised_send(int sock, const struct supervised_message *m, int fd, int flags);

@@ -134,7 +134,6 @@ static void not_supervised(void **state)
     assert_int_equal(supervised_ready(s), 0);
     assert_int_equal(supervised_handed_over(s), 0);
     assert_int_equal(supervised_bind_life(s), 0);
-    assert_int_equal(supervised_make_spare(s), 0);
     assert_true(supervised_xenstore(s) < 0);
     v = supervised_vitals(s);
     v->events++;
@@ -297,7 +296,7 @@ static void sees_the_end(void **state)
     (void)state;
     start(&b);
     assert_int_equal(send(b.theirs, "short", 5, 0), 5); /* no message: passed over */
-    tell(&b, SUPERVISED_GIVE, 0, "stray", 0);           /* its descriptor is closed */
+    tell(&b, SUPERVISED_ACK, 0, "stray", 0);            /* its descriptor is closed */
     settle(&b);
     assert_int_equal(b.gone, 0);
     close(b.theirs);
