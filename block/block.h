@@ -73,6 +73,7 @@ struct block_options {
     bool direct;        /* O_DIRECT (direct-io-safe); otherwise buffered, as libxl asks */
     bool no_lock;       /* the PV twin of a disk that we have locked already */
     bool locked;        /* fd comes from a predecessor: its lock is held, and ours from now on */
+    bool shared;        /* others have the open file too: the lock goes with its last close */
     bool no_ring; /* all I/O must be over when the process is: the kernel's io_uring may go on */
 };
 
@@ -95,7 +96,8 @@ MUST_CHECK bool block_submit(struct block *b, struct block_req *r);
  * host's disk. */
 void block_drain(struct block *b);
 
-/* Drain, flush, unlock, close and free; allowed inside done(). NULL is nothing. */
+/* Drain, flush, unlock unless it is shared, close and free; allowed inside done(). NULL is nothing.
+ */
 void block_close(struct block *b);
 
 /* Close and free without a trace: the image stays locked, for a successor who has it open too.

@@ -456,7 +456,8 @@ static int request(struct supervised *s, enum supervised_type type, uint32_t val
 }
 
 /* Waits for one message of this type (and name). */
-static int await(struct supervised *s, enum supervised_type type, const char *name, int ms, int *fd)
+static int await(struct supervised *s, enum supervised_type type, const char *name, int ms, int *fd,
+                 uint32_t *more)
 {
     uint64_t end = loop_now() + (uint64_t)ms * 1000000u;
 
@@ -474,8 +475,10 @@ static int await(struct supervised *s, enum supervised_type type, const char *na
         if (ret <= 0)
             continue;
         ret = supervised_receive(s->source.fd, &m, fd, NULL, MSG_DONTWAIT);
-        if (ret == 1 && m.type == (uint32_t)type && (!name || !strcmp(name, m.name)))
+        if (ret == 1 && m.type == (uint32_t)type && (!name || !strcmp(name, m.name))) {
+            *more = m.more;
             return -(int)(m.value > 4095 ? EIO : m.value);
+        }
         if (ret == 1)
             note_message(s, &m);
         if (*fd >= 0)
@@ -494,10 +497,11 @@ int supervised_hold(struct supervised *s, const char *name, int fd)
 int supervised_drop(struct supervised *s, const char *name)
 {
     int fd = -1, ret = request(s, SUPERVISED_DROP, 0, name, NULL, -1);
+    uint32_t more;
 
     if (!s || ret < 0)
         return ret;
-    ret = await(s, SUPERVISED_ACK, name, SUPERVISED_ACK_MS, &fd);
+    ret = await(s, SUPERVISED_ACK, name, SUPERVISED_ACK_MS, &fd, &more);
     if (fd >= 0)
         close(fd);
     return ret;
@@ -532,12 +536,43 @@ void supervised_say(struct supervised *s, const char *text)
 int supervised_xenstore(struct supervised *s)
 {
     int fd = -1, ret = request(s, SUPERVISED_XENSTORE, 0, NULL, NULL, -1);
+    uint32_t more;
 
     if (!s)
         return -ENOTCONN;
     if (ret == 0)
-        ret = await(s, SUPERVISED_XENSTORE_FD, NULL, SUPERVISED_XENSTORE_MS, &fd);
+        ret = await(s, SUPERVISED_XENSTORE_FD, NULL, SUPERVISED_XENSTORE_MS, &fd, &more);
     return ret < 0 ? ret : fd < 0 ? -EIO : fd;
+}
+
+void supervised_disk_name(char name[SUPERVISED_NAME], uint32_t devid)
+{
+    snprintf(name, SUPERVISED_NAME, "qdisk%u", (unsigned)devid);
+}
+
+int supervised_open_disk(struct supervised *s, uint32_t devid, uint32_t flags,
+                         struct supervised_disk *out)
+{
+    struct supervised_message m = { .type = SUPERVISED_OPEN_DISK, .value = devid, .more = flags };
+    uint32_t more = 0;
+    int ret;
+
+    *out = (struct supervised_disk){ .fd = -1, .twin = -1 };
+    if (!s || s->source.fd < 0)
+        return -ENOTCONN;
+    supervised_disk_name(m.name, devid);
+    ret = supervised_send(s->source.fd, &m, -1, 0);
+    if (ret == 0)
+        ret = await(s, SUPERVISED_ACK, m.name, SUPERVISED_XENSTORE_MS, &out->fd, &more);
+    if (ret < 0 && out->fd >= 0) {
+        close(out->fd);
+        out->fd = -1;
+    }
+    if (ret < 0)
+        return ret;
+    out->direct = more & SUPERVISED_DISK_DIRECT;
+    out->twin = (int)(more & SUPERVISED_DISK_TWIN) - 1;
+    return 0;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

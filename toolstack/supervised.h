@@ -57,13 +57,27 @@ enum supervised_type {
     SUPERVISED_WANT_PV,     /* start the PV worker if it does not run; model only */
     SUPERVISED_HANDED_OVER, /* value as in HAND_OVER: quiescent, nothing is written any more */
     SUPERVISED_SAY,         /* text: why it is about to end, for log and status */
+    SUPERVISED_OPEN_DISK,   /* value: devid, more: flags; answered by ACK; PV worker only */
     /* supervisor to worker */
-    SUPERVISED_ACK = 64,    /* name; value 0 or an errno */
+    SUPERVISED_ACK = 64,    /* name; value 0 or an errno; of OPEN_DISK: more, 1 descriptor */
     SUPERVISED_QUIT,        /* end cleanly, within 700 ms */
     SUPERVISED_HAND_OVER,   /* let go of the server, answer HANDED_OVER; value: attempt */
     SUPERVISED_RESUME,      /* the successor did not come up: take it back */
     SUPERVISED_XENSTORE_FD, /* 1 descriptor, or value: an errno */
 };
+
+/* `more` of OPEN_DISK, and of its answer. */
+enum {
+    SUPERVISED_DISK_READ_ONLY = 1u << 0, /* asked: it need not be written */
+    SUPERVISED_DISK_LAST = 1u << 1,      /* asked: if it is in use now, the log is told */
+    SUPERVISED_DISK_DIRECT = 1u << 8,    /* answer: past the host's cache */
+    SUPERVISED_DISK_TWIN = 0xff,         /* answer: 1 + place of the emulated disk of this image */
+};
+
+/* What is held for both workers, to agree on who has a disk (hw/xen/handover.h). */
+#define SUPERVISED_HANDOVER   "handover"   /* the page */
+#define SUPERVISED_WAKE_MODEL "wake_model" /* eventfds */
+#define SUPERVISED_WAKE_PV    "wake_pv"
 
 struct supervised_message {
     uint32_t type, value, more;
@@ -124,6 +138,18 @@ void supervised_say(struct supervised *s, const char *text);
 
 /* A filtered connection to xenstore that speaks its wire protocol, or -errno. Waits, up to 5 s. */
 MUST_CHECK int supervised_xenstore(struct supervised *s);
+
+struct supervised_disk {
+    int fd;      /* -1: a drive without a medium */
+    bool direct; /* past the host's cache */
+    int twin;    /* place of the emulated disk that has the same image, or -1 */
+};
+/* The image of backend/qdisk/N/DEVID as xenstore names it now, locked; the supervisor holds it as
+ * "qdiskDEVID" until supervised_drop(). -EAGAIN: somebody else has it locked; with the flag
+ * SUPERVISED_DISK_LAST that is -EBUSY. Why it cannot be had is in the log. Waits, up to 5 s. */
+MUST_CHECK int supervised_open_disk(struct supervised *s, uint32_t devid, uint32_t flags,
+                                    struct supervised_disk *out);
+void supervised_disk_name(char name[SUPERVISED_NAME], uint32_t devid);
 
 /* Serve the socket from this loop. `calls` is copied. */
 MUST_CHECK int supervised_listen(struct supervised *s, struct loop *loop,

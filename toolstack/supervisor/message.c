@@ -79,6 +79,11 @@ static void say(struct message *c)
     text_clean(c->w->said, sizeof c->w->said);
 }
 
+static void open_disk(struct message *c)
+{
+    disks_open(c->w, c->m->value, c->m->more);
+}
+
 /* One door per worker; whoever asks again gets a new one. */
 static void give_xenstore(struct message *c)
 {
@@ -114,6 +119,7 @@ static const struct {
     [SUPERVISED_WANT_PV] = { MODEL, want_pv },
     [SUPERVISED_HANDED_OVER] = { MODEL, handed_over },
     [SUPERVISED_SAY] = { MODEL | PV, say },
+    [SUPERVISED_OPEN_DISK] = { PV, open_disk },
 };
 
 bool message_receive(struct worker *w)

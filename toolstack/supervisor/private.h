@@ -5,6 +5,7 @@
  *     supervisor.c  start, signals, time, the end
  *     worker.c      a worker's process: start, messages to it, death, the next one
  *     message.c     what workers say
+ *     disks.c       images for the PV worker, and what both workers share to agree on a disk
  *     upgrade.c     another build takes over, step by step
  *     replace.c     the supervisor becomes another build of itself
  *     control.c     /run/hvmdm/DOMID.supervisor
@@ -179,6 +180,15 @@ void worker_free(struct worker *w);
 const char *worker_name(const struct worker *w);
 uint32_t worker_death(int wait_status); /* enum supervised_death; 0: ended with status 0 */
 void worker_tell_death(uint32_t death, int wait_status, char *to, size_t size);
+
+/* The same with all that a message has. */
+void worker_send(struct worker *w, const struct supervised_message *m, int fd);
+
+/* disks.c */
+/* Page and eventfds, held for device model and PV worker. 0 or -errno. */
+MUST_CHECK int disks_prepare(struct supervisor *s);
+/* Answers what the PV worker asked: OPEN_DISK for `devid`. */
+void disks_open(struct worker *w, uint32_t devid, uint32_t flags);
 
 /* message.c. Reads one message from the worker. False: nothing more to read. */
 bool message_receive(struct worker *w);

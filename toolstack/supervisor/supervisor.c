@@ -289,6 +289,8 @@ static int begin(struct supervisor *s, struct error *e)
     if (ret == 0)
         ret = control_open(s, e);
     if (ret == 0)
+        ret = disks_prepare(s);
+    if (ret == 0)
         ret = worker_start(s->model, &s->program, 0);
     return ret < 0 ? error_set(e, ret, "cannot start the device model: %s", strerror(-ret)) : 0;
 }

@@ -210,12 +210,18 @@ void worker_tell(struct worker *w, enum supervised_type type, uint32_t value, co
                  int fd)
 {
     struct supervised_message m = { .type = type, .value = value };
+
+    snprintf(m.name, sizeof m.name, "%s", name ? name : "");
+    worker_send(w, &m, fd);
+}
+
+void worker_send(struct worker *w, const struct supervised_message *m, int fd)
+{
     int ret;
 
     if (w->socket.fd < 0)
         return;
-    snprintf(m.name, sizeof m.name, "%s", name ? name : "");
-    ret = supervised_send(w->socket.fd, &m, fd, MSG_DONTWAIT);
+    ret = supervised_send(w->socket.fd, m, fd, MSG_DONTWAIT);
     if (ret == 0 || ret == -EPIPE || ret == -ECONNRESET)
         return; /* those end by themselves */
     guest_log_line(&w->log, worker_name(w), "pid %d does not listen and is killed: %s", (int)w->pid,
