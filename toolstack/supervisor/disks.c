@@ -164,9 +164,9 @@ static int read_disk(struct disk *d, struct error *e)
     if (ret == 0)
         ret = read_key(d, "state", state, sizeof state);
     if (ret < 0)
-        return ret == -ENOENT ? ret
-                              : error_set(e, ret, "xenstore does not tell what it is: %s",
-                                          strerror(-ret));
+        return ret == -ENOENT
+                   ? ret
+                   : error_set(e, ret, "xenstore does not tell what it is: %s", strerror(-ret));
     if (read_key(d, "dev", d->vdev, sizeof d->vdev) < 0)
         snprintf(d->vdev, sizeof d->vdev, "%u", (unsigned)d->devid);
     text_clean(d->vdev, sizeof d->vdev);
