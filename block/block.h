@@ -61,6 +61,10 @@ struct block {
         uint64_t rd_bytes, wr_bytes, rd_operations, wr_operations, flush_operations, errors;
     } stats;
     unsigned in_flight;
+    /* Asked before each request; false: it is refused, -EBUSY, and counts for nothing. NULL: none.
+     */
+    bool (*gate)(void *opaque, const struct block_req *r);
+    void *gate_opaque;
     struct guest_log_limit log_limit; /* for what the host refuses, which a guest can repeat */
 };
 
@@ -85,7 +89,8 @@ MUST_CHECK int block_open(struct loop *l, const struct block_options *o, struct 
 
 /* Start r. true: finished already, see r->result; false: r->done will be called from the loop, or
  * from block_drain(). Finish at once: out of range, or an iov that does not add up to length
- * (-EINVAL), write or discard on a read-only image (-EROFS), zero length (0).
+ * (-EINVAL), write or discard on a read-only image (-EROFS), the gate is closed (-EBUSY), zero
+ * length (0).
  * Requests are not ordered among themselves; a flush comes after all writes and discards that were
  * submitted before it. Errors of the host are passed on: -ENOSPC, -EIO, -EFAULT (guest memory that
  * iov points to is gone), -EOPNOTSUPP (discard that the host's file system does not know). */

@@ -210,7 +210,8 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
                                .fd = fd,
                                .format = format ? format : "raw",
                                .read_only = true,
-                               .no_ring = d->s != NULL };
+                               .no_ring = d->s != NULL,
+                               .shared = d->s != NULL };
     struct block *b = NULL;
     unsigned place;
     int err = find_drive(d, id, &place, e);

@@ -18,8 +18,8 @@
  * keeps an old answer from being taken for a new one.
  *
  * The other side's word is not trusted: whatever stands there means one of the above, and the worst
- * that it can do is to lie about this guest's own image. tests/unit/test_handover.c goes through all
- * interleavings.
+ * that it can do is to lie about this guest's own image. tests/unit/test_handover.c goes through
+ * all interleavings.
  */
 #ifndef HW_XEN_HANDOVER_H
 #define HW_XEN_HANDOVER_H
@@ -60,7 +60,8 @@ struct handover_side {
 
 /* May a request begin now? Takes the disk back if PV rests. */
 bool handover_may_use(struct handover_side *h);
-/* PV wants the disk, and nobody has begun to drain it yet: true, once, and the caller has to. */
+/* PV wants the disk, and nobody has begun to drain it yet: true, once, and the caller has to. If
+ * not, PV may have it already and not know: then it is to be woken (handover_granted()). */
 bool handover_drain_due(struct handover_side *h);
 /* All that had begun before handover_drain_due() has ended, and is on the medium. True: PV has it
  * now and is to be woken; else ask handover_drain_due() again. */

@@ -31,7 +31,7 @@ struct world {
     uint8_t unplugged;      /* in the arena */
     uint8_t open;           /* the guest's PV front end is connected, or wants to be */
     struct {
-        uint8_t todo, begin, born; /* has looked at the slot since it came to life */
+        uint8_t todo, begin, silent, born; /* has looked at the slot since it came to life */
         uint8_t draining, used, flushing;
         uint8_t writes; /* in flight: bit 0 begun before the flush, bit 1 since */
     } e;
@@ -60,7 +60,9 @@ static bool call_e(struct world *w, enum call what)
     w->e.draining = h.draining;
     w->e.used = h.used;
     w->e_next = s.emulated;
-    w->e.todo = s.emulated != w->emulated ? STORE : NOTHING;
+    /* A register access wakes nobody: whoever wants something has woken us. */
+    w->e.todo = s.emulated != w->emulated ? STORE : what == MAY_USE ? NOTHING : WAKE;
+    w->e.silent = what == MAY_USE;
     return ret;
 }
 
@@ -69,23 +71,25 @@ static bool e_is_asked(struct world *w)
 {
     if (w->e.todo || w->unplugged || (w->e.writes & (w->e.flushing ? 2 : 1)))
         return false;
-    if (!call_e(w, MAY_USE))
-        return true;
-    w->e.begin = 1;
-    w->e.todo = w->e.todo ? STORE : BEGIN;
+    if (call_e(w, MAY_USE)) {
+        w->e.begin = 1;
+        w->e.todo = w->e.todo ? STORE : BEGIN;
+    }
     return true;
 }
 
 static bool e_goes_on(struct world *w)
 {
+    const struct handover_slot s = { w->emulated, w->pv, { 0 } };
+
     if (w->e.todo == STORE) {
         w->emulated = w->e_next;
-        w->e.todo = w->e.begin ? BEGIN : WAKE;
+        w->e.todo = w->e.begin ? BEGIN : w->e.silent ? NOTHING : WAKE;
     } else if (w->e.todo == BEGIN) {
         w->e.writes |= w->e.flushing ? 2 : 1;
         w->e.begin = w->e.todo = 0;
     } else if (w->e.todo == WAKE) {
-        w->wake_p = 1;
+        w->wake_p |= handover_granted(&s);
         w->e.todo = NOTHING;
     } else {
         return false;
