@@ -132,6 +132,11 @@ bool block_submit(struct block *b, struct block_req *r)
     return true;
 }
 
+bool block_resized(struct block *b)
+{
+    return b && b->ops->resized && b->ops->resized(b);
+}
+
 void block_drain(struct block *b)
 {
     if (b)

@@ -48,7 +48,8 @@ struct block_ops {
     bool (*submit)(struct block *b, struct block_req *r);
     void (*drain)(struct block *b); /* returns when nothing is in flight; done was called for all */
     void (*close)(struct block *b);
-    void (*leave)(struct block *b); /* as block_leave(); NULL: close will do */
+    void (*leave)(struct block *b);   /* as block_leave(); NULL: close will do */
+    bool (*resized)(struct block *b); /* as block_resized(); NULL: never */
 };
 
 struct block {
@@ -95,6 +96,9 @@ MUST_CHECK int block_open(struct loop *l, const struct block_options *o, struct 
  * submitted before it. Errors of the host are passed on: -ENOSPC, -EIO, -EFAULT (guest memory that
  * iov points to is gone), -EOPNOTSUPP (discard that the host's file system does not know). */
 MUST_CHECK bool block_submit(struct block *b, struct block_req *r);
+
+/* Look at the image's size again: true if it is another one now. */
+bool block_resized(struct block *b);
 
 /* Wait until nothing of this image is in flight (unplug, save, exit): calls done() for what ends,
  * also for what done() submits. Other images' completions stay where they are. May block on the

@@ -10,8 +10,8 @@
  * report EFAULT, never by us: the bounce buffers are a memfd that pread() and pwrite() fill.
  *
  * Size: whole sectors of 512 bytes; an incomplete one at the end is left out with a warning.
- * Absent: growing with the file, write-zeroes, sizes of direct transfers below 512 bytes, direct
- *         I/O on storage with larger sectors than that (buffered instead, with a warning).
+ * Absent: growing with the file by itself, write-zeroes, sizes of direct transfers below 512 bytes,
+ * direct I/O on storage with larger sectors than that (buffered instead, with a warning).
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -377,11 +377,37 @@ static void raw_leave(struct block *b)
     raw_free(raw);
 }
 
+/* Bytes, or -errno; -EINVAL: it is nothing that has a size. */
+static int raw_measure(const struct raw *raw, uint64_t *size)
+{
+    struct stat st;
+
+    if (fstat(raw->fd, &st) < 0)
+        return -errno;
+    *size = (uint64_t)st.st_size;
+    if (S_ISREG(st.st_mode))
+        return 0;
+    if (!S_ISBLK(st.st_mode))
+        return -EINVAL;
+    return ioctl(raw->fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
+}
+
+static bool raw_resized(struct block *b)
+{
+    uint64_t size, before = b->size;
+
+    if (raw_measure(raw_of(b), &size) < 0)
+        return false;
+    b->size = size - size % RAW_SECTOR;
+    return b->size != before;
+}
+
 static const struct block_ops raw_ops = {
     .submit = raw_submit,
     .drain = raw_drain,
     .close = raw_close,
     .leave = raw_leave,
+    .resized = raw_resized,
 };
 
 void raw_activity(const struct block *b, struct raw_activity *a)
@@ -439,18 +465,13 @@ static int raw_adopt(struct raw *raw, struct error *e)
 static int raw_find_size(struct raw *raw, struct error *e)
 {
     const char *path = raw->base.path;
-    struct stat st;
-    uint64_t size;
+    uint64_t size = 0;
+    int err = raw_measure(raw, &size);
 
-    if (fstat(raw->fd, &st) < 0)
-        return error_set(e, -errno, "disk image '%s': %s", path, strerror(errno));
-    if (S_ISREG(st.st_mode))
-        size = (uint64_t)st.st_size;
-    else if (!S_ISBLK(st.st_mode))
-        return error_set(e, -EINVAL, "disk image '%s' is neither a file nor a block device", path);
-    else if (ioctl(raw->fd, BLKGETSIZE64, &size) < 0)
-        return error_set(e, -errno, "disk image '%s': cannot find its size: %s", path,
-                         strerror(errno));
+    if (err == -EINVAL)
+        return error_set(e, err, "disk image '%s' is neither a file nor a block device", path);
+    if (err < 0)
+        return error_set(e, err, "disk image '%s': cannot find its size: %s", path, strerror(-err));
     raw->base.size = size - size % RAW_SECTOR;
     if (!raw->base.size)
         return error_set(e, -EINVAL, "disk image '%s' is empty (%llu bytes)", path,

@@ -4,8 +4,8 @@
  *
  * The counterpart of hv.h for hw/xen/. Implementations: pv_xen.c (libxengnttab, libxenevtchn,
  * libxenforeignmemory), pv_sim.c (in memory). Functions return 0 or -errno. References, frames and
- * ports are the guest's word: a wrong one is -errno, never more. Absent: grant copy; persistent
- * grants.
+ * ports are the guest's word: a wrong one is -errno, never more. Absent: read-only mappings (who
+ * only reads, or only once, copies).
  */
 #ifndef IOREQ_PV_H
 #define IOREQ_PV_H
@@ -27,10 +27,22 @@ struct pv_channel {
     struct pv_channel *next;
 };
 
+/* One piece of a grant copy: within one page of the guest, any memory of ours. */
+struct pv_copy {
+    void *local;
+    uint32_t ref;
+    uint16_t offset, length; /* bytes in the guest's page */
+    bool to_guest;
+    bool failed; /* the answer */
+};
+
 struct pv_ops {
     /* Maps `nr` (1-16) granted pages, readable and writable, contiguously. */
     int (*map_grants)(struct pv *p, const uint32_t *refs, unsigned nr, void **host);
     void (*unmap_grants)(struct pv *p, void *host, unsigned nr);
+    /* Copies all pieces in one go; each says for itself whether it failed. Pieces may be in any
+     * order and any number; none may leave its page. */
+    void (*copy_grants)(struct pv *p, struct pv_copy *pieces, unsigned nr);
     /* Maps one frame of the guest by its number, which needs no grant from it. -ENOTSUP where the
      * process may not have that right. */
     int (*map_frame)(struct pv *p, uint64_t gfn, void **host);

@@ -14,11 +14,11 @@
 
 #include "hw/core/bits.h"
 
-enum { SIM_PAGE = 4096, SIM_MAPS = 16, SIM_GRANTS_MAX = 16 };
+enum { SIM_PAGE = 4096, SIM_MAPS = 2048, SIM_GRANTS_MAX = 16 };
 
 struct sim_page {
     uint32_t number; /* 0: free */
-    bool frame;
+    bool frame, protected;
 };
 
 struct sim_port {
@@ -34,7 +34,8 @@ struct pv_sim {
     uint8_t *memory; /* the guest's own view */
     struct sim_page pages[PV_SIM_PAGES];
     struct sim_port ports[PV_SIM_PORTS];
-    unsigned mapped;
+    unsigned mapped, copied;
+    bool flip;
 };
 
 struct sim_map {
@@ -48,6 +49,7 @@ struct pv_attached {
     struct loop *loop;
     struct loop_work deliver;
     bool frames;
+    unsigned maps_used; /* in the array below, free ones between included */
     struct sim_map maps[SIM_MAPS];
 };
 
@@ -71,7 +73,7 @@ static int map_pages(struct pv_attached *a, const int *index, unsigned nr, void 
     struct sim_map *m = a->maps;
     uint8_t *at;
 
-    while (m < a->maps + SIM_MAPS && m->nr)
+    while (m < a->maps + a->maps_used && m->nr)
         m++;
     if (m == a->maps + SIM_MAPS)
         return -ENOSPC;
@@ -87,6 +89,8 @@ static int map_pages(struct pv_attached *a, const int *index, unsigned nr, void 
             return err;
         }
     *m = (struct sim_map){ at, nr };
+    if (m == a->maps + a->maps_used)
+        a->maps_used++;
     a->sim->mapped += nr;
     *host = at;
     return 0;
@@ -97,6 +101,8 @@ static void unmap(struct pv_attached *a, struct sim_map *m)
     munmap(m->host, (size_t)m->nr * SIM_PAGE);
     a->sim->mapped -= m->nr;
     *m = (struct sim_map){ 0 };
+    while (a->maps_used && !a->maps[a->maps_used - 1].nr)
+        a->maps_used--;
 }
 
 static int sim_map_grants(struct pv *p, const uint32_t *refs, unsigned nr, void **host)
@@ -108,7 +114,7 @@ static int sim_map_grants(struct pv *p, const uint32_t *refs, unsigned nr, void 
         return -EINVAL;
     for (unsigned i = 0; i < nr; i++) {
         index[i] = page_index(a->sim, refs[i], false);
-        if (index[i] < 0)
+        if (index[i] < 0 || a->sim->pages[index[i]].protected)
             return -EINVAL;
     }
     return map_pages(a, index, nr, host);
@@ -118,12 +124,34 @@ static void sim_unmap_grants(struct pv *p, void *host, unsigned nr)
 {
     struct pv_attached *a = attached(p);
 
-    for (unsigned i = 0; i < SIM_MAPS; i++)
+    for (unsigned i = 0; i < a->maps_used; i++)
         if (a->maps[i].nr == nr && a->maps[i].host == host) {
             unmap(a, &a->maps[i]);
             return;
         }
     abort(); /* a back end's mistake: not mapped, or not so many */
+}
+
+static void copy_one(struct pv_sim *sim, struct pv_copy *c)
+{
+    int i = page_index(sim, c->ref, false);
+    uint8_t *theirs = sim->memory + (size_t)(i < 0 ? 0 : i) * SIM_PAGE + c->offset;
+
+    if ((unsigned)c->offset + c->length > SIM_PAGE)
+        abort(); /* a back end's mistake */
+    c->failed = i < 0 || (c->to_guest && sim->pages[i].protected);
+    if (c->failed)
+        return;
+    memcpy(c->to_guest ? theirs : c->local, c->to_guest ? c->local : theirs, c->length);
+    for (unsigned n = 0; sim->flip && !c->to_guest && n < c->length; n++)
+        theirs[n] = (uint8_t)~theirs[n];
+    sim->copied++;
+}
+
+static void sim_copy_grants(struct pv *p, struct pv_copy *pieces, unsigned nr)
+{
+    for (unsigned i = 0; i < nr; i++)
+        copy_one(attached(p)->sim, &pieces[i]);
 }
 
 static int sim_map_frame(struct pv *p, uint64_t gfn, void **host)
@@ -151,7 +179,7 @@ void *pv_sim_page(struct pv_sim *sim, uint32_t number, bool frame)
         if (!number || unused == PV_SIM_PAGES)
             return NULL;
         i = unused;
-        sim->pages[i] = (struct sim_page){ number, frame };
+        sim->pages[i] = (struct sim_page){ number, frame, false };
         memset(sim->memory + (size_t)i * SIM_PAGE, 0, SIM_PAGE);
     }
     return sim->memory + (size_t)i * SIM_PAGE;
@@ -163,6 +191,24 @@ void pv_sim_revoke(struct pv_sim *sim, uint32_t number, bool frame)
 
     if (i >= 0)
         sim->pages[i].number = 0;
+}
+
+void pv_sim_protect(struct pv_sim *sim, uint32_t number)
+{
+    int i = page_index(sim, number, false);
+
+    if (i >= 0)
+        sim->pages[i].protected = true;
+}
+
+void pv_sim_flip(struct pv_sim *sim, bool on)
+{
+    sim->flip = on;
+}
+
+unsigned pv_sim_copied(const struct pv_sim *sim)
+{
+    return sim->copied;
 }
 
 unsigned pv_sim_mapped(const struct pv_sim *sim)
@@ -296,7 +342,7 @@ static void detach(struct pv_attached *a)
     for (unsigned i = 0; i < PV_SIM_PORTS; i++)
         if (a->sim->ports[i].owner == a)
             release(&a->sim->ports[i]);
-    for (unsigned i = 0; i < SIM_MAPS; i++)
+    for (unsigned i = 0; i < a->maps_used; i++)
         if (a->maps[i].nr)
             unmap(a, &a->maps[i]);
     free(a);
@@ -315,7 +361,7 @@ static void sim_destroy(struct pv *p)
     for (unsigned i = 0; i < PV_SIM_PORTS; i++)
         if (a->sim->ports[i].owner == a)
             abort();
-    for (unsigned i = 0; i < SIM_MAPS; i++)
+    for (unsigned i = 0; i < a->maps_used; i++)
         if (a->maps[i].nr)
             abort();
     detach(a);
@@ -324,6 +370,7 @@ static void sim_destroy(struct pv *p)
 static const struct pv_ops sim_ops = {
     .map_grants = sim_map_grants,
     .unmap_grants = sim_unmap_grants,
+    .copy_grants = sim_copy_grants,
     .map_frame = sim_map_frame,
     .unmap_frame = sim_unmap_frame,
     .bind = sim_bind,

@@ -12,8 +12,8 @@
 #include "ioreq/pv.h"
 
 enum {
-    PV_SIM_PAGES = 16,
-    PV_SIM_PORTS = 8,
+    PV_SIM_PAGES = 1024,
+    PV_SIM_PORTS = 16,
 };
 
 struct pv_sim;
@@ -30,13 +30,19 @@ void pv_sim_kill(struct pv *p);
 /* The page granted by this reference, zeroed when new; by frame number with `frame`. NULL: full. */
 void *pv_sim_page(struct pv_sim *sim, uint32_t number, bool frame);
 void pv_sim_revoke(struct pv_sim *sim, uint32_t number, bool frame); /* what is mapped stays so */
-bool pv_sim_offer(struct pv_sim *sim, uint32_t port);                /* false: full */
+/* It may only be read through this grant from now on: mapping it fails, as does copying to it. */
+void pv_sim_protect(struct pv_sim *sim, uint32_t number);
+/* What has been copied from the guest is complemented at once: a second look would see that. */
+void pv_sim_flip(struct pv_sim *sim, bool on);
+bool pv_sim_offer(struct pv_sim *sim, uint32_t port); /* false: full */
 void pv_sim_withdraw(struct pv_sim *sim, uint32_t port);
 bool pv_sim_signal(struct pv_sim *sim, uint32_t port); /* false: nobody is bound to it */
 
 /* --- What is held now, by all together. */
 unsigned pv_sim_mapped(const struct pv_sim *sim); /* pages */
 unsigned pv_sim_bound(const struct pv_sim *sim);
+/* --- What was done since ever. */
+unsigned pv_sim_copied(const struct pv_sim *sim);                  /* pieces */
 unsigned pv_sim_notified(const struct pv_sim *sim, uint32_t port); /* notify() since ever */
 
 #endif

@@ -448,6 +448,23 @@ int cmdline_mon(struct cmdline *p, char *value)
 
 /* ---- does it fit together? ----------------------------------------------------------------- */
 
+static int add_channel(struct cmdline *p, const struct cmdline_chardev *ch)
+{
+    if (!ch->pty && (!ch->path || strchr(ch->path, ',') || strlen(ch->path) > CONFIG_SOCKET_PATH))
+        return error_set(p->e, -EINVAL,
+                         "argument -chardev: %s cannot be a socket at \"%s\": a path has at most "
+                         "%d bytes and no comma (xl.cfg: channel=)",
+                         ch->id, ch->path ? ch->path : "", CONFIG_SOCKET_PATH);
+    if (p->c->nchannels == CONFIG_CHANNELS)
+        return error_set(p->e, -EINVAL, "argument -chardev: more than %d channels",
+                         CONFIG_CHANNELS);
+    for (unsigned i = 0; i < p->c->nchannels; i++)
+        if (!strcmp(p->c->channels[i].id, ch->id))
+            return error_set(p->e, -EINVAL, "argument -chardev: there are two \"%s\"", ch->id);
+    p->c->channels[p->c->nchannels++] = (struct config_channel){ .id = ch->id, .path = ch->path };
+    return 0;
+}
+
 static int finish_chardevs(struct cmdline *p)
 {
     static const char prefix[] = "libxl-channel";
@@ -459,9 +476,10 @@ static int finish_chardevs(struct cmdline *p)
         if (ch->used)
             continue;
         if (!strncmp(ch->id, prefix, sizeof prefix - 1)) {
-            p->c->channels[p->c->nchannels++] =
-                (struct config_channel){ .id = ch->id, .path = ch->path };
-            cmdline_wants(p, FEATURE_CHANNEL, NULL);
+            int ret = add_channel(p, ch);
+
+            if (ret < 0)
+                return ret;
         } else if (!(p->c->features & strangers)) {
             return error_set(p->e, -EINVAL, "argument -chardev: nothing uses \"%s\"", ch->id);
         }

@@ -18,6 +18,8 @@ enum {
     CONFIG_DISKS = 32,
     CONFIG_SERIALS = 4, /* COM1 to COM4 */
     CONFIG_CHARDEVS = 24,
+    CONFIG_CHANNELS = 8,
+    CONFIG_SOCKET_PATH = 107, /* bytes, the kernel's limit */
     CONFIG_NICS = 8,
     CONFIG_QMP = 4,
     CONFIG_VCPUS = 128, /* ioreq slots in the one page that can be mapped */
@@ -83,7 +85,6 @@ enum config_feature {
     FEATURE_COLO,
     FEATURE_IGD,
     FEATURE_PVDEVICE,
-    FEATURE_CHANNEL,
     FEATURE_VNC_PASSWORD,
     FEATURE_IMAGE_FORMAT,
     FEATURE_IMAGE_NBD,
@@ -136,7 +137,7 @@ struct config {
     struct config_disk disks[CONFIG_DISKS];
     const char *serials[CONFIG_SERIALS]; /* as chardev_open() takes them */
     struct config_qmp qmp[CONFIG_QMP];
-    struct config_channel channels[CONFIG_CHARDEVS];
+    struct config_channel channels[CONFIG_CHANNELS];
     struct config_nic nics[CONFIG_NICS];
 
     char *text; /* private: all strings */

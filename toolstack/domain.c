@@ -7,12 +7,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "hw/xen/refused.h"
 #include "hw/xen/vkbd.h"
 #include "ioreq/pv.h"
 #include "ioreq/xen.h"
 #include "toolstack/crash.h"
 #include "toolstack/ctl.h"
 #include "toolstack/domain_private.h"
+#include "toolstack/pv_consoles.h"
 #include "toolstack/xenstore.h"
 
 /* --- Signals: libxl sends SIGHUP and does not wait. */
@@ -109,6 +111,8 @@ static void stop(struct domain *d)
     if (d->leave && d->ctl)
         ctl_rest(d->ctl, true);
     ctl_close(d->ctl);
+    refused_close(d->refused);
+    pv_consoles_close(d->consoles);
     vkbd_close(d->vkbd);
     if (d->pv)
         d->pv->ops->destroy(d->pv);

@@ -80,6 +80,8 @@ struct domain {
     struct ctl *ctl;
     struct xenstore *xs;
     struct vkbd *vkbd;
+    struct pv_consoles *consoles;
+    struct refused *refused;
     struct pv *pv;
     enum vm_status status;
     bool successor; /* of a device model that died or handed over */

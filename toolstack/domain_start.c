@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "hw/xen/refused.h"
 #include "hw/xen/vkbd.h"
 #include "ioreq/pv.h"
 #include "ioreq/xen.h"
 #include "toolstack/crash.h"
 #include "toolstack/domain_private.h"
+#include "toolstack/pv_consoles.h"
 #include "toolstack/xenstore.h"
 
 /* --- The loop's questions. */
@@ -144,7 +146,7 @@ static int make_server(struct domain *d, struct error *e)
     return err;
 }
 
-/* Without a supervisor the keyboard's back end is in this process, and xenstore is ours to tell. */
+/* Without a supervisor the back ends are in this process, and xenstore is ours to tell. */
 static int open_pv(struct domain *d, struct error *e)
 {
     int err = xenstore_open(d->loop, NULL, &d->xs, e);
@@ -153,6 +155,12 @@ static int open_pv(struct domain *d, struct error *e)
         err = pv_xen_open(d->loop, d->config->domid, &d->pv, e);
     if (err == 0)
         err = vkbd_open(d->xs, d->config->domid, &d->vkbd, e);
+    if (err == 0)
+        err = pv_consoles_open(d->loop, d->config, NULL, &d->consoles, e);
+    if (err == 0)
+        err = pv_consoles_serve(d->consoles, d->xs, d->pv, NULL, e);
+    if (err == 0)
+        err = refused_open(d->xs, d->config->domid, &d->refused, e);
     if (err == 0)
         vkbd_set_pv(d->vkbd, d->pv);
     return err;

@@ -44,6 +44,8 @@ static const char help[] =
     "Screen and serial ports:\n"
     "  -device VGA,vgamem_mb=MIB\n"
     "  -serial pty|none|null|stdio|file:PATH|unix:PATH,server,nowait|tcp:...|/dev/...\n"
+    "  -chardev pty,id=libxl-channelN                         a PV channel\n"
+    "  -chardev socket,id=libxl-channelN,path=PATH,server=on,wait=off\n"
     "  -vnc ADDRESS|none, -display none, -nographic, -k KEYMAP\n"
     "\n"
     "Control:\n"

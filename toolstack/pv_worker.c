@@ -2,20 +2,22 @@
 /*
  * pv_worker - see pv_worker.h.
  *
- * It holds nothing that must survive: what a successor needs is in xenstore and in the pages that
- * the guest has granted. So a hand-over is to let go, and taking back is to adopt like anybody
- * else. Order at start: everything that has to be opened, then the sandbox, then the first look at
- * what the guest has written. Absent: a new connection to xenstore after the broker has closed ours
- * (it closes only on bad requests, which we do not make, and when xenstored dies, which nothing
- * survives).
+ * It holds nothing that must survive: what a successor needs is in xenstore, in the pages that the
+ * guest has granted, and (channels) in descriptors that the supervisor has too. So a hand-over is
+ * to let go, and taking back is to adopt like anybody else. Order at start: everything that has to
+ * be opened, then the sandbox, then the first look at what the guest has written. Absent: a new
+ * connection to xenstore after the broker has closed ours (it closes only on bad requests, which we
+ * do not make, and when xenstored dies, which nothing survives).
  */
 #include "toolstack/pv_worker.h"
 
 #include <errno.h>
 
 #include "hw/core/log.h"
+#include "hw/xen/refused.h"
 #include "hw/xen/vkbd.h"
 #include "toolstack/crash.h"
+#include "toolstack/pv_consoles.h"
 #include "toolstack/sandbox.h"
 #include "toolstack/xenstore.h"
 
@@ -26,6 +28,8 @@ struct pv_worker {
     struct xenstore *x;
     struct pv *pv;
     struct vkbd *vkbd;
+    struct pv_consoles *consoles;
+    struct refused *refused;
     struct sandbox box;
 };
 
@@ -34,13 +38,19 @@ static void hand_over(void *opaque)
     struct pv_worker *w = opaque;
 
     vkbd_pause(w->vkbd);
+    pv_consoles_pause(w->consoles);
+    refused_pause(w->refused);
     if (supervised_handed_over(w->s) < 0)
         log_warn("the supervisor does not hear that the PV worker has handed over");
 }
 
 static void resume(void *opaque)
 {
-    vkbd_resume(((struct pv_worker *)opaque)->vkbd);
+    struct pv_worker *w = opaque;
+
+    vkbd_resume(w->vkbd);
+    pv_consoles_resume(w->consoles);
+    refused_resume(w->refused);
 }
 
 /* Asked at each turn of the loop. There are no timers. */
@@ -77,6 +87,21 @@ static int confine(struct pv_worker *w, struct error *e)
     return err < 0 ? err : bind_life(w, e); /* a change of ids unties it */
 }
 
+static int open_back_ends(struct pv_worker *w, unsigned domid, struct error *e)
+{
+    volatile uint64_t *events = &supervised_vitals(w->s)->events;
+    int err = vkbd_open(w->x, domid, &w->vkbd, e);
+
+    if (err < 0)
+        return err;
+    vkbd_set_pv(w->vkbd, w->pv);
+    vkbd_count(w->vkbd, events);
+    err = pv_consoles_serve(w->consoles, w->x, w->pv, events, e);
+    if (err == 0)
+        err = refused_open(w->x, domid, &w->refused, e);
+    return err;
+}
+
 static int start(struct pv_worker *w, const struct config *c, pv_open_fn *open, struct error *e)
 {
     const struct supervised_calls calls = { .hand_over = hand_over, .resume = resume, .opaque = w };
@@ -91,14 +116,14 @@ static int start(struct pv_worker *w, const struct config *c, pv_open_fn *open, 
     if (err == 0)
         err = open(w->loop, c->domid, &w->pv, e);
     if (err == 0)
+        err = pv_consoles_open(w->loop, c, w->s, &w->consoles, e);
+    if (err == 0)
         err = confine(w, e);
     if (err == 0)
-        err = vkbd_open(w->x, c->domid, &w->vkbd, e);
+        err = open_back_ends(w, c->domid, e);
     if (err < 0)
         return err;
-    vkbd_set_pv(w->vkbd, w->pv);
-    vkbd_count(w->vkbd, &supervised_vitals(w->s)->events);
-    vkbd_resume(w->vkbd); /* a predecessor's connections are served before we are ready */
+    resume(w); /* a predecessor's connections are served before we are ready */
     err = supervised_listen(w->s, w->loop, &calls);
     if (err == 0)
         err = supervised_ready(w->s);
@@ -107,6 +132,8 @@ static int start(struct pv_worker *w, const struct config *c, pv_open_fn *open, 
 
 static void stop(struct pv_worker *w)
 {
+    refused_close(w->refused);
+    pv_consoles_close(w->consoles);
     vkbd_close(w->vkbd);
     if (w->pv)
         w->pv->ops->destroy(w->pv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pv_worker - the process that serves the PV back ends of one guest (today vkbd only): grants and
+ * pv_worker - the process that serves the PV back ends of one guest: grants and
  * event channels of its domain, and a filtered way to xenstore, and nothing else.
  */
 #ifndef TOOLSTACK_PV_WORKER_H

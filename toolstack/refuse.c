@@ -41,7 +41,6 @@ static const struct refusal refusals[] = {
     { FEATURE_IGD, "graphics pass-through is not there yet", "remove gfx_passthru= from xl.cfg" },
     { FEATURE_PVDEVICE, "there is no XenServer PV device yet",
       "remove vendor_device= from xl.cfg" },
-    { FEATURE_CHANNEL, "there are no PV channels yet", "remove channel= from xl.cfg" },
     { FEATURE_VNC_PASSWORD, "there is no VNC server yet that could ask for a password",
       "remove vncpasswd= from xl.cfg" },
     { FEATURE_IMAGE_FORMAT, "only raw disk images can be read yet",

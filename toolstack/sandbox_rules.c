@@ -86,13 +86,13 @@ static const struct rule rules[] = {
     ALLOW(BOTH, timerfd_settime),
     ALLOW(BOTH, eventfd2),
 
-    /* Sockets that are there already: supervisor, broker, monitor, control, serial. A peer's
-     * address cannot be named; new connections are accepted by the device model only. */
+    /* Sockets that are there already: supervisor, broker, monitor, control, serial, PV channels. A
+     * peer's address cannot be named. */
     ALLOW(BOTH, recvmsg),
     ALLOW(BOTH, sendmsg),
     ALLOW(BOTH, recvfrom),
     IF(BOTH, sendto, EQ(4, 0)),
-    ALLOW(M, accept4),
+    ALLOW(BOTH, accept4),
     IF(M, getsockopt, EQ(1, SOL_SOCKET), EQ(2, SO_PEERCRED)),
     IF(M, getsockopt, EQ(1, SOL_SOCKET), EQ(2, SO_ACCEPTCONN)),
     IF(M, setsockopt, EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY)),
@@ -118,7 +118,7 @@ static const struct rule rules[] = {
     IF(M, fcntl, EQ(1, F_OFD_SETLK)),
     IF(M, fcntl, EQ(1, F_OFD_GETLK)),
     IF(M, ioctl, EQ(1, BLKGETSIZE64)),
-    IF(M, ioctl, EQ(1, TIOCGPTPEER)),
+    IF(BOTH, ioctl, EQ(1, TIOCGPTPEER)),
     IF(M, ioctl, EQ(1, TCSETSW)),
     IF(BOTH, ioctl, EQ(1, TCGETS)), /* isatty(), which stdio asks */
 

@@ -477,10 +477,6 @@ static void refusals(void **state)
           "kernel=" },
         { { "-object", "filter-mirror,id=m0,netdev=net0,queue=tx" }, "COLO", "COLO" },
         { { "-device", "xen-pvdevice,device-id=0xc000" }, "PV device", "vendor_device=" },
-        { { "-chardev", "pty,id=libxl-channel0" }, "channel", "channel=" },
-        { { "-chardev", "socket,id=libxl-channel1,path=/a,b,server=on,wait=off" },
-          "channel",
-          "channel=" },
         { { "-vnc", "127.0.0.1:0,password=on,to=99" }, "password", "vncpasswd=" },
         { { "-drive", "file=/a,if=ide,index=1,media=disk,format=qcow2,cache=writeback" },
           "qcow2",
@@ -625,8 +621,48 @@ static void mistakes(void **state)
     expect_error(five, "serial ports");
 }
 
+/* xl.cfg channel=, as libxl passes it. */
+static void channels(void **state)
+{
+    static const char *const wrong[][2] = {
+        { "socket,id=libxl-channel1,path=/a,b,server=on,wait=off", "no comma" },
+        { "socket,id=libxl-channel1,fd=3,server=on,wait=off", "cannot be a socket" },
+        { "socket,id=libxl-channel1,path=/0123456789012345678901234567890123456789012345678901234"
+          "56789012345678901234567890123456789012345678901234567,server=on,wait=off",
+          "107 bytes" },
+        { "pty,id=libxl-channel0", "two \"libxl-channel0\"" },
+    };
+    const char *args[MAX_ARGS] = {
+        "-xen-domid", "5",
+        "-machine",   "xenfv",
+        "-m",         "100",
+        "-chardev",   "pty,id=libxl-channel0",
+        "-chardev",   "socket,id=libxl-channel1,path=/run/a=b,server=on,wait=off"
+    };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_int_equal(c.nchannels, 2);
+    assert_string_equal(c.channels[0].id, "libxl-channel0");
+    assert_null(c.channels[0].path);
+    assert_string_equal(c.channels[1].id, "libxl-channel1");
+    assert_string_equal(c.channels[1].path, "/run/a=b");
+    config_free(&c);
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        args[9] = wrong[i][0];
+        expect_error(args, wrong[i][1]);
+    }
+}
+
 static void limits_hold(void **state)
 {
+    static const char *const names[] = {
+        "pty,id=libxl-channel0", "pty,id=libxl-channel1", "pty,id=libxl-channel2",
+        "pty,id=libxl-channel3", "pty,id=libxl-channel4", "pty,id=libxl-channel5",
+        "pty,id=libxl-channel6", "pty,id=libxl-channel7", "pty,id=libxl-channel8",
+    };
+    static const char *const complete[] = { "-xen-domid", "5", "-machine", "xenfv", "-m", "100" };
     const char *args[MAX_ARGS];
     size_t n = 0;
 
@@ -644,6 +680,13 @@ static void limits_hold(void **state)
     }
     args[n] = NULL;
     expect_error(args, "more than 24");
+    for (int i = 0; i < CONFIG_CHANNELS + 1; i++)
+        args[2 * i + 1] = names[i];
+    n = 2 * (CONFIG_CHANNELS + 1);
+    for (size_t i = 0; i < ARRAY_SIZE(complete); i++)
+        args[n++] = complete[i];
+    args[n] = NULL;
+    expect_error(args, "more than 8 channels");
 }
 
 static void actions(void **state)
@@ -769,6 +812,7 @@ int main(void)
         cmocka_unit_test(refusals_come_together),
         cmocka_unit_test(disk_values),
         cmocka_unit_test(mistakes),
+        cmocka_unit_test(channels),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(actions),
         cmocka_unit_test(shows_itself),

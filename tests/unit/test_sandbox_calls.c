@@ -53,7 +53,7 @@ static const struct known known[] = {
     BOTH(clock_nanosleep), BOTH(nanosleep), BOTH(setitimer), BOTH(getpid), BOTH(gettid),
     BOTH(getppid), BOTH(getuid), BOTH(geteuid), BOTH(getrandom),
     MODEL(pread64), MODEL(pwrite64), MODEL(preadv), MODEL(pwritev), MODEL(preadv2),
-    MODEL(pwritev2), MODEL(fdatasync), MODEL(ftruncate), MODEL(memfd_create), MODEL(accept4),
+    MODEL(pwritev2), MODEL(fdatasync), MODEL(ftruncate), MODEL(memfd_create), BOTH(accept4),
     MODEL(set_robust_list), MODEL(rseq), MODEL(sched_getaffinity), MODEL(sched_yield),
     /* allowed with some arguments */
     SOME_BOTH(sendto), SOME_BOTH(fcntl), SOME_BOTH(ioctl), SOME_BOTH(mmap), SOME_BOTH(mprotect),

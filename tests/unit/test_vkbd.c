@@ -192,6 +192,40 @@ static void handshake(void **state)
     assert_int_equal(page[2], 0x12345);
 }
 
+/* The front end asks for a kind of position before it connects. */
+static void pointers(void **state)
+{
+    static const struct {
+        const char *absolute, *raw;
+        enum vkbd_pointer pointer;
+    } rows[] = {
+        { "0", "0", VKBD_RELATIVE }, { "1", "0", VKBD_ABSOLUTE }, { "1", "1", VKBD_RAW },
+        { "0", "1", VKBD_RELATIVE }, { "x", "1", VKBD_RELATIVE }, { "2", "1", VKBD_RELATIVE },
+        { "1", "-", VKBD_ABSOLUTE },
+    };
+    struct xenstored *x = *state;
+
+    assert_int_equal(vkbd_pointer(vkbd), VKBD_NONE);
+    attached(state);
+    assert_int_equal(xenstored_get(x, BACK "/feature-raw-pointer"), 1);
+    assert_int_equal(vkbd_pointer(vkbd), VKBD_NONE);
+    guest_connects(x);
+    expect_state(x, 4);
+    assert_int_equal(vkbd_pointer(vkbd), VKBD_RELATIVE); /* it says nothing */
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        xenstored_put(x, FRONT "/state", "6");
+        expect_state(x, 6);
+        assert_int_equal(vkbd_pointer(vkbd), VKBD_NONE);
+        xenstored_put(x, FRONT "/state", "1");
+        expect_state(x, 2);
+        xenstored_put(x, FRONT "/request-abs-pointer", rows[i].absolute);
+        xenstored_put(x, FRONT "/request-raw-pointer", rows[i].raw);
+        guest_connects(x);
+        expect_state(x, 4);
+        assert_int_equal(vkbd_pointer(vkbd), rows[i].pointer);
+    }
+}
+
 static void legacy_frame(void **state)
 {
     struct xenstored *x = attached(state);
@@ -431,6 +465,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         T(handshake),
+        T(pointers),
         T(legacy_frame),
         T(close_and_reconnect),
         T(front_end_vanishes),

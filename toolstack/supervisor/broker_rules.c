@@ -3,9 +3,11 @@
  * broker_rules - what a PV worker may ask of xenstore.
  *
  * Paths (relative ones are below /local/domain/0, the supervisor's own directory):
- *   backend/{vkbd,qdisk,console,vfb}/N and below         read, list, watch
- *   backend/{vkbd,qdisk,console,vfb}/N/D/KEY             write, for the keys that a back end
- * publishes /local/domain/N/device/{vkbd,vbd,console,vfb} and below   read, list, watch
+ *   backend/{vkbd,qdisk,console,vfb,9pfs}/N and below    read, list, watch
+ *   backend/{vkbd,qdisk,console}/N/D/KEY                 write, for the keys that a back end
+ *                                                        publishes
+ *   backend/{vfb,9pfs}/N/D/state                         write: such devices are closed
+ *   /local/domain/N/device/{vkbd,vbd,console,vfb,9pfs} and below   read, list, watch
  *   /local/domain/N/device/console/D/tty                 write, /dev/pts/NUMBER only
  * Values that may be written are short and plain: toolstacks read these keys as root, and xl opens
  * what `tty` names. Watches and transactions are allowed, everything else is not.
@@ -60,7 +62,7 @@ static const char *at_end(const char *path)
 /* What is behind backend/TYPE/N: "" or "/..."; NULL: the path is elsewhere. */
 static const char *behind_back(unsigned domid, const char *path)
 {
-    static const char *const types[] = { "vkbd/", "qdisk/", "console/", "vfb/" };
+    static const char *const types[] = { "vkbd/", "qdisk/", "console/", "vfb/", "9pfs/" };
     const char *home = skip(path, "/local/domain/0/"), *rest = NULL;
 
     path = skip(home ? home : path, "backend/");
@@ -79,7 +81,8 @@ static const char *behind_front(unsigned domid, const char *path, const char *ty
 static bool in_front(unsigned domid, const char *path)
 {
     return behind_front(domid, path, "vkbd") || behind_front(domid, path, "vbd") ||
-           behind_front(domid, path, "console") || behind_front(domid, path, "vfb");
+           behind_front(domid, path, "console") || behind_front(domid, path, "vfb") ||
+           behind_front(domid, path, "9pfs");
 }
 
 static bool may_see(unsigned domid, const char *path)
@@ -95,6 +98,12 @@ static const char *key_of(const char *rest)
     if (!n || n > DEVID_MAX_DIGITS || rest[1 + n] != '/' || strchr(rest + 2 + n, '/'))
         return NULL;
     return rest + 2 + n;
+}
+
+/* Of types that we have no back end for. */
+static bool refused(const char *path)
+{
+    return strstr(path, "backend/vfb/") || strstr(path, "backend/9pfs/");
 }
 
 static bool published(const char *key)
@@ -138,7 +147,8 @@ static bool may_write(unsigned domid, const char *path, const char *value, size_
     rest = behind_back(domid, path);
     key = rest ? key_of(rest) : NULL;
     if (key)
-        return published(key) && n <= VALUE_MAX_BYTES && strspn(value, DIGITS LETTERS "-_.") == n;
+        return (refused(path) ? !strcmp(key, "state") : published(key)) && n <= VALUE_MAX_BYTES &&
+               strspn(value, DIGITS LETTERS "-_.") == n;
     rest = behind_front(domid, path, "console");
     key = rest ? key_of(rest) : NULL;
     return key && !strcmp(key, "tty") && is_pts(value, n);

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * blkback - see blkback.h: PV disks as xenstore shows them.
+ *
+ * Protocol: xen/io/blkif.h. Keys (S21): backend/qdisk/N/D is the toolstack's and ours: mode,
+ * device-type, removable, discard-enable, params. The front end's are numbers and one word that is
+ * compared; each is bounded here.
+ * Present:  1 to 16 ring pages, 1 to 4 queues, both layouts, persistent grants, indirect segments,
+ *           flush, barrier, discard, another size, another medium, drives without one.
+ * Absent:   num-ring-pages and max-ring-pages, other names of what is there; sectors of other sizes
+ *           than 512 bytes, which every front end knows, so that feature-large-sector-size makes no
+ *           difference; secure discard.
+ */
+#include "hw/xen/blkback.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hw/xen/blkback_private.h"
+#include "hw/xen/xenbus.h"
+
+enum { INFO_CDROM = 1, INFO_REMOVABLE = 2, INFO_READ_ONLY = 4 };
+enum { DISCARD_BYTES = 4096, PARAMS = 1024 };
+
+/* The memory that a successor finds. A disk keeps its place by its number, since the order in which
+ * disks are found is not always the same. */
+struct journals {
+    uint32_t owner[BLKBACK_DISKS]; /* devid + 1; 0: free */
+    uint32_t unused[32];
+    struct blk_journal disk[BLKBACK_DISKS];
+};
+
+struct disk {
+    struct xenbus_device dev; /* first member */
+    struct blkback *b;
+    struct block *block;      /* NULL: no medium, or not opened yet */
+    struct blk_conn *conn;    /* NULL: none */
+    struct blk_journal *journal;
+    uint32_t *owner; /* of the journal */
+    bool opened, claimed;
+    bool changing; /* the medium: nothing is started until that is done */
+    bool discard;
+    char params[PARAMS]; /* of the medium that is in; may be cut */
+};
+
+struct blkback {
+    struct xenbus bus;
+    struct loop *loop;
+    const struct blkback_host *host;
+    struct journals *journals;
+    bool own_journals; /* die with us */
+    struct guest_log_limit log_limit;
+    struct disk disks[BLKBACK_DISKS];
+};
+
+static struct disk *disk_of(struct xenbus_device *dev)
+{
+    return (struct disk *)(void *)dev;
+}
+
+static void say(struct disk *d, const char *what)
+{
+    char who[24];
+
+    snprintf(who, sizeof who, "qdisk %u", d->dev.devid);
+    guest_log_line(&d->b->log_limit, who, "%s", what);
+}
+
+/* ---- the journal ---------------------------------------------------------------------------- */
+
+static int find_journals(struct blkback *b)
+{
+    const struct blkback_host *h = b->host;
+
+    if (b->journals)
+        return 0;
+    if (h->journal)
+        b->journals = h->journal(h->opaque, 0, sizeof *b->journals);
+    b->own_journals = !b->journals;
+    if (!b->journals)
+        b->journals = calloc(1, sizeof *b->journals);
+    return b->journals ? 0 : -ENOMEM;
+}
+
+/* The place that a predecessor had for this disk, else a free one. There are as many as disks. */
+static int find_journal(struct disk *d)
+{
+    struct journals *j;
+    uint32_t me = d->dev.devid + 1, place = BLKBACK_DISKS;
+    int err = find_journals(d->b);
+
+    if (err < 0 || d->owner)
+        return err;
+    j = d->b->journals;
+    for (uint32_t i = BLKBACK_DISKS; i-- > 0;)
+        if (j->owner[i] == me || (!j->owner[i] && (place == BLKBACK_DISKS || j->owner[place] != me)))
+            place = i;
+    if (place == BLKBACK_DISKS)
+        return -ENOSPC;
+    d->owner = &j->owner[place];
+    d->journal = &j->disk[place];
+    if (*d->owner != me)
+        d->journal->valid = 0;
+    *d->owner = me;
+    return 0;
+}
+
+/* ---- the image ------------------------------------------------------------------------------ */
+
+static bool text_is(struct disk *d, const char *key, const char *text)
+{
+    char value[32];
+
+    return xenbus_read(&d->dev, key, value, sizeof value) > 0 && strcmp(value, text) == 0;
+}
+
+static void read_params(struct disk *d, char params[PARAMS])
+{
+    if (xenbus_read(&d->dev, "params", params, PARAMS) == -ENOENT)
+        params[0] = '\0';
+}
+
+static int open_image(struct disk *d)
+{
+    const struct blkback_host *h = d->b->host;
+    bool read_only = !text_is(d, "mode", "w");
+    struct error e = { "" };
+    int err;
+
+    if (d->opened)
+        return 0;
+    read_params(d, d->params);
+    err = h->open(h->opaque, d->dev.devid, read_only, &d->block, &e);
+    d->opened = err == 0;
+    if (err < 0)
+        d->block = NULL;
+    if (err < 0 && err != -EINPROGRESS)
+        say(d, e.text[0] ? e.text : strerror(-err));
+    return err;
+}
+
+static void close_image(struct disk *d)
+{
+    if (d->dev.bus->leaving)
+        block_leave(d->block);
+    else
+        block_close(d->block);
+    d->block = NULL;
+    d->opened = false;
+}
+
+static void publish_size(struct disk *d)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%" PRIu64, d->block ? d->block->size / BLKIF_SECTOR : 0);
+    xenbus_publish(&d->dev, "sectors", text);
+}
+
+static void publish_info(struct disk *d)
+{
+    uint32_t info = 0;
+
+    if (text_is(d, "device-type", "cdrom"))
+        info |= INFO_CDROM;
+    if (xenbus_number(&d->dev, "removable", 0) == 1)
+        info |= INFO_REMOVABLE;
+    if (!text_is(d, "mode", "w"))
+        info |= INFO_READ_ONLY;
+    xenbus_publish_number(&d->dev, "info", info);
+    xenbus_publish_number(&d->dev, "sector-size", BLKIF_SECTOR);
+    publish_size(d);
+}
+
+static void publish_features(struct disk *d)
+{
+    struct xenbus_device *dev = &d->dev;
+
+    d->discard = xenbus_number(dev, "discard-enable", 0) == 1 && text_is(d, "mode", "w");
+    xenbus_publish_number(dev, "feature-flush-cache", 1);
+    xenbus_publish_number(dev, "feature-barrier", 1);
+    xenbus_publish_number(dev, "feature-persistent", !d->b->host->no_persistent);
+    xenbus_publish_number(dev, "feature-max-indirect-segments", BLKIF_INDIRECT_MAX);
+    xenbus_publish_number(dev, "max-ring-page-order", BLKIF_ORDER_MAX);
+    xenbus_publish_number(dev, "multi-queue-max-queues", BLK_QUEUES);
+    xenbus_publish_number(dev, "feature-discard", d->discard);
+    if (!d->discard)
+        return;
+    xenbus_publish_number(dev, "discard-granularity", DISCARD_BYTES);
+    xenbus_publish_number(dev, "discard-alignment", 0);
+    xenbus_publish_number(dev, "discard-secure", 0);
+}
+
+static int disk_init(struct xenbus_device *dev)
+{
+    struct disk *d = disk_of(dev);
+    int err;
+
+    d->b = dev->bus->opaque;
+    err = find_journal(d);
+    if (!err)
+        err = open_image(d);
+    if (!err)
+        publish_features(d);
+    return err;
+}
+
+static void disk_fini(struct xenbus_device *dev)
+{
+    struct disk *d = disk_of(dev);
+
+    close_image(d);
+    if (d->owner && !dev->bus->leaving) {
+        d->journal->valid = 0;
+        *d->owner = 0;
+    }
+    d->owner = NULL;
+    d->journal = NULL;
+}
+
+/* ---- the connection ------------------------------------------------------------------------- */
+
+/* A number of the front end, from the directory of its queue. */
+static uint32_t queue_number(struct disk *d, const struct blk_setup *s, unsigned queue,
+                             const char *key)
+{
+    char path[48];
+
+    if (s->queues == 1)
+        return xenbus_front_number(&d->dev, key, 0);
+    snprintf(path, sizeof path, "queue-%u/%s", queue, key);
+    return xenbus_front_number(&d->dev, path, 0);
+}
+
+static int read_queue(struct disk *d, struct blk_setup *s, unsigned queue, bool numbered)
+{
+    s->queue[queue].port = queue_number(d, s, queue, "event-channel");
+    if (!s->queue[queue].port)
+        return -EAGAIN;
+    for (unsigned i = 0; i < 1u << s->order; i++) {
+        char key[16];
+        uint32_t ref;
+
+        snprintf(key, sizeof key, "ring-ref%u", i);
+        ref = numbered ? queue_number(d, s, queue, key) : 0;
+        if (!ref && s->order == 0)
+            ref = queue_number(d, s, queue, "ring-ref");
+        if (!ref)
+            return -EAGAIN;
+        s->queue[queue].ref[i] = ref;
+    }
+    return 0;
+}
+
+static int read_abi(struct disk *d, enum blkif_abi *abi)
+{
+    char name[16];
+    int n = xenbus_front_read(&d->dev, "protocol", name, sizeof name);
+
+    *abi = BLKIF_ABI_64;
+    if (n == -ENOENT)
+        return 0;
+    if (n > 0 && strcmp(name, "x86_32-abi") == 0)
+        *abi = BLKIF_ABI_32;
+    else if (n <= 0 || strcmp(name, "x86_64-abi") != 0)
+        return -EPROTONOSUPPORT;
+    return 0;
+}
+
+/* What the front end asks for. -EAGAIN: it has not said all of it. */
+static int read_setup(struct disk *d, struct blk_setup *s)
+{
+    uint32_t order = xenbus_front_number(&d->dev, "ring-page-order", UINT32_MAX);
+    uint32_t queues = xenbus_front_number(&d->dev, "multi-queue-num-queues", 1);
+    bool numbered = order != UINT32_MAX;
+    int err = read_abi(d, &s->abi);
+
+    if (err < 0)
+        return err;
+    if ((numbered && order > BLKIF_ORDER_MAX) || queues < 1 || queues > BLK_QUEUES)
+        return -EINVAL;
+    s->order = numbered ? order : 0;
+    s->queues = queues;
+    s->persistent = !d->b->host->no_persistent &&
+                    xenbus_front_number(&d->dev, "feature-persistent", 0) == 1;
+    for (unsigned i = 0; i < queues && !err; i++)
+        err = read_queue(d, s, i, numbered);
+    return err;
+}
+
+static int claim(struct disk *d)
+{
+    const struct blkback_host *h = d->b->host;
+    int err = d->claimed || !h->claim ? 0 : h->claim(h->opaque, d->dev.devid);
+
+    d->claimed = err == 0;
+    return err;
+}
+
+static void quiet(void *opaque);
+
+static int disk_connect(struct xenbus_device *dev)
+{
+    struct disk *d = disk_of(dev);
+    struct blk_setup s = { 0 };
+    const struct blk_conn_options o = { .pv = dev->bus->pv,
+                                        .loop = d->b->loop,
+                                        .block = d->block,
+                                        .journal = d->journal,
+                                        .events = dev->bus->events,
+                                        .quiet = quiet,
+                                        .opaque = d,
+                                        .discard = d->discard,
+                                        .adopting = dev->adopting };
+    int err = read_setup(d, &s);
+
+    if (!err)
+        err = claim(d);
+    if (err < 0)
+        return err;
+    block_resized(d->block);
+    err = blk_conn_open(&o, &s, &d->conn);
+    if (err < 0)
+        return err;
+    publish_info(d);
+    return 0;
+}
+
+static void disk_disconnect(struct xenbus_device *dev)
+{
+    struct disk *d = disk_of(dev);
+    const struct blkback_host *h = d->b->host;
+
+    if (d->conn)
+        blk_conn_close(d->conn, dev->bus->leaving);
+    d->conn = NULL;
+    if (d->claimed && h->release && !dev->bus->leaving)
+        h->release(h->opaque, dev->devid);
+    d->claimed = false;
+}
+
+static bool disk_idle(struct xenbus_device *dev)
+{
+    struct disk *d = disk_of(dev);
+
+    return !d->conn || blk_conn_stop(d->conn);
+}
+
+/* ---- another medium ------------------------------------------------------------------------- */
+
+/* Nothing is in flight: the old one goes, the new one comes, if there is one. */
+static void change_medium(struct disk *d)
+{
+    int err;
+
+    close_image(d);
+    err = open_image(d);
+    if (d->conn)
+        d->conn->block = d->block;
+    if (err == -EINPROGRESS)
+        return;
+    d->opened = true; /* empty, if it cannot be opened */
+    d->changing = false;
+    if (!d->conn)
+        return;
+    blk_conn_hold(d->conn, false);
+    publish_info(d);
+    xenbus_announce(&d->dev);
+}
+
+static void disk_changed(struct xenbus_device *dev, const char *key)
+{
+    struct disk *d = disk_of(dev);
+    char params[PARAMS];
+
+    if (key && strcmp(key, "params") != 0)
+        return;
+    if (!dev->ready) {
+        xenbus_kick(dev);
+        return;
+    }
+    read_params(d, params);
+    if (strcmp(params, d->params) == 0)
+        return;
+    d->changing = true;
+    if (d->conn)
+        blk_conn_hold(d->conn, true);
+    if (!d->conn || blk_conn_quiet(d->conn))
+        change_medium(d);
+}
+
+/* The connection has nothing in flight any more, and somebody waits for that. */
+static void quiet(void *opaque)
+{
+    struct disk *d = opaque;
+
+    if (d->conn->broken)
+        xenbus_refuse(&d->dev, -EPROTO);
+    else if (d->conn->stop != BLK_RUNS)
+        xenbus_kick(&d->dev);
+    else if (d->changing && d->opened)
+        change_medium(d);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static const struct xenbus_ops blkback_ops = {
+    .type = "qdisk",
+    .size = sizeof(struct disk),
+    .max = BLKBACK_DISKS,
+    .init = disk_init,
+    .connect = disk_connect,
+    .disconnect = disk_disconnect,
+    .idle = disk_idle,
+    .changed = disk_changed,
+    .fini = disk_fini,
+};
+
+int blkback_open(struct xenstore *x, unsigned domid, struct loop *l, struct pv *pv,
+                 const struct blkback_host *host, struct blkback **out, struct error *e)
+{
+    struct blkback *b = calloc(1, sizeof *b);
+    int err;
+
+    if (!b)
+        return error_set(e, -ENOMEM, "no memory for PV disks");
+    err = xenbus_open(&b->bus, &blkback_ops, b->disks, x, domid, e);
+    if (err < 0) {
+        free(b);
+        return err;
+    }
+    b->bus.pv = pv;
+    b->bus.opaque = b;
+    b->loop = l;
+    b->host = host;
+    *out = b;
+    return 0;
+}
+
+void blkback_count(struct blkback *b, volatile uint64_t *events)
+{
+    b->bus.events = events;
+}
+
+void blkback_resume(struct blkback *b)
+{
+    xenbus_resume(&b->bus);
+}
+
+void blkback_pause(struct blkback *b)
+{
+    xenbus_pause(&b->bus);
+}
+
+void blkback_close(struct blkback *b)
+{
+    if (!b)
+        return;
+    xenbus_close(&b->bus);
+    if (b->own_journals)
+        free(b->journals);
+    free(b);
+}
+
+void blkback_granted(struct blkback *b, uint32_t devid)
+{
+    struct xenbus_device *dev = xenbus_find(&b->bus, devid);
+
+    if (!dev)
+        return;
+    if (dev->ready && disk_of(dev)->changing && !disk_of(dev)->opened)
+        change_medium(disk_of(dev));
+    xenbus_kick(dev);
+}
+
+void blkback_resized(struct blkback *b)
+{
+    for (unsigned i = 0; i < BLKBACK_DISKS; i++) {
+        struct xenbus_device *dev = xenbus_at(&b->bus, i);
+
+        if (!dev || !block_resized(disk_of(dev)->block) || !disk_of(dev)->conn)
+            continue;
+        publish_size(disk_of(dev));
+        xenbus_announce(dev);
+    }
+}
