@@ -357,6 +357,16 @@ int supervised_take(struct supervised *s, const char *name)
     return -1;
 }
 
+bool supervised_next(const struct supervised *s, const char *prefix, char name[SUPERVISED_NAME])
+{
+    for (unsigned i = 0; s && i < s->nfds; i++)
+        if (s->fds[i].fd >= 0 && !strncmp(s->fds[i].name, prefix, strlen(prefix))) {
+            memcpy(name, s->fds[i].name, SUPERVISED_NAME);
+            return true;
+        }
+    return false;
+}
+
 /* ---- the loop ------------------------------------------------------------------------------- */
 
 static void tell(void *opaque)
@@ -455,16 +465,15 @@ static int request(struct supervised *s, enum supervised_type type, uint32_t val
     return supervised_send(s->source.fd, &m, fd, 0);
 }
 
-/* Waits for one message of this type (and name). */
+/* Waits for one message of this type (and name), which is *m then. */
 static int await(struct supervised *s, enum supervised_type type, const char *name, int ms, int *fd,
-                 uint32_t *more)
+                 struct supervised_message *m)
 {
     uint64_t end = loop_now() + (uint64_t)ms * 1000000u;
 
     for (;;) {
         struct pollfd p = { .fd = s->source.fd, .events = POLLIN };
         uint64_t now = loop_now();
-        struct supervised_message m;
         int ret;
 
         if (now >= end)
@@ -474,13 +483,11 @@ static int await(struct supervised *s, enum supervised_type type, const char *na
             return -errno;
         if (ret <= 0)
             continue;
-        ret = supervised_receive(s->source.fd, &m, fd, NULL, MSG_DONTWAIT);
-        if (ret == 1 && m.type == (uint32_t)type && (!name || !strcmp(name, m.name))) {
-            *more = m.more;
-            return -(int)(m.value > 4095 ? EIO : m.value);
-        }
+        ret = supervised_receive(s->source.fd, m, fd, NULL, MSG_DONTWAIT);
+        if (ret == 1 && m->type == (uint32_t)type && (!name || !strcmp(name, m->name)))
+            return -(int)(m->value > 4095 ? EIO : m->value);
         if (ret == 1)
-            note_message(s, &m);
+            note_message(s, m);
         if (*fd >= 0)
             close(*fd);
         *fd = -1;
@@ -497,11 +504,11 @@ int supervised_hold(struct supervised *s, const char *name, int fd)
 int supervised_drop(struct supervised *s, const char *name)
 {
     int fd = -1, ret = request(s, SUPERVISED_DROP, 0, name, NULL, -1);
-    uint32_t more;
+    struct supervised_message m;
 
     if (!s || ret < 0)
         return ret;
-    ret = await(s, SUPERVISED_ACK, name, SUPERVISED_ACK_MS, &fd, &more);
+    ret = await(s, SUPERVISED_ACK, name, SUPERVISED_ACK_MS, &fd, &m);
     if (fd >= 0)
         close(fd);
     return ret;
@@ -536,12 +543,12 @@ void supervised_say(struct supervised *s, const char *text)
 int supervised_xenstore(struct supervised *s)
 {
     int fd = -1, ret = request(s, SUPERVISED_XENSTORE, 0, NULL, NULL, -1);
-    uint32_t more;
+    struct supervised_message m;
 
     if (!s)
         return -ENOTCONN;
     if (ret == 0)
-        ret = await(s, SUPERVISED_XENSTORE_FD, NULL, SUPERVISED_XENSTORE_MS, &fd, &more);
+        ret = await(s, SUPERVISED_XENSTORE_FD, NULL, SUPERVISED_XENSTORE_MS, &fd, &m);
     return ret < 0 ? ret : fd < 0 ? -EIO : fd;
 }
 
@@ -554,24 +561,26 @@ int supervised_open_disk(struct supervised *s, uint32_t devid, uint32_t flags,
                          struct supervised_disk *out)
 {
     struct supervised_message m = { .type = SUPERVISED_OPEN_DISK, .value = devid, .more = flags };
-    uint32_t more = 0;
+    char name[SUPERVISED_NAME];
     int ret;
 
     *out = (struct supervised_disk){ .fd = -1, .twin = -1 };
     if (!s || s->source.fd < 0)
         return -ENOTCONN;
-    supervised_disk_name(m.name, devid);
+    supervised_disk_name(name, devid);
+    memcpy(m.name, name, sizeof name);
     ret = supervised_send(s->source.fd, &m, -1, 0);
     if (ret == 0)
-        ret = await(s, SUPERVISED_ACK, m.name, SUPERVISED_XENSTORE_MS, &out->fd, &more);
+        ret = await(s, SUPERVISED_ACK, name, SUPERVISED_XENSTORE_MS, &out->fd, &m);
     if (ret < 0 && out->fd >= 0) {
         close(out->fd);
         out->fd = -1;
     }
     if (ret < 0)
         return ret;
-    out->direct = more & SUPERVISED_DISK_DIRECT;
-    out->twin = (int)(more & SUPERVISED_DISK_TWIN) - 1;
+    out->direct = m.more & SUPERVISED_DISK_DIRECT;
+    out->twin = (int)(m.more & SUPERVISED_DISK_TWIN) - 1;
+    memcpy(out->path, m.text, sizeof out->path);
     return 0;
 }
 

@@ -59,7 +59,7 @@ enum supervised_type {
     SUPERVISED_SAY,         /* text: why it is about to end, for log and status */
     SUPERVISED_OPEN_DISK,   /* value: devid, more: flags; answered by ACK; PV worker only */
     /* supervisor to worker */
-    SUPERVISED_ACK = 64,    /* name; value 0 or an errno; of OPEN_DISK: more, 1 descriptor */
+    SUPERVISED_ACK = 64,    /* name; value 0 or an errno; of OPEN_DISK: more, text, 1 descriptor */
     SUPERVISED_QUIT,        /* end cleanly, within 700 ms */
     SUPERVISED_HAND_OVER,   /* let go of the server, answer HANDED_OVER; value: attempt */
     SUPERVISED_RESUME,      /* the successor did not come up: take it back */
@@ -127,6 +127,8 @@ volatile struct supervised_vitals *supervised_vitals(struct supervised *s); /* n
 /* The descriptor that the supervisor holds under this name, the caller's from now on (close-on-exec
  * set), or -1. Each can be taken once; the supervisor keeps its own. */
 int supervised_take(struct supervised *s, const char *name);
+/* The name of the next one of these that begins with this and has not been taken. */
+bool supervised_next(const struct supervised *s, const char *prefix, char name[SUPERVISED_NAME]);
 MUST_CHECK int supervised_hold(struct supervised *s, const char *name, int fd);
 MUST_CHECK int supervised_drop(struct supervised *s, const char *name); /* waits, up to 1 s */
 
@@ -140,9 +142,10 @@ void supervised_say(struct supervised *s, const char *text);
 MUST_CHECK int supervised_xenstore(struct supervised *s);
 
 struct supervised_disk {
-    int fd;      /* -1: a drive without a medium */
-    bool direct; /* past the host's cache */
-    int twin;    /* place of the emulated disk that has the same image, or -1 */
+    int fd;                     /* -1: a drive without a medium */
+    bool direct;                /* past the host's cache */
+    int twin;                   /* place of the emulated disk that has the same image, or -1 */
+    char path[SUPERVISED_TEXT]; /* for messages and QMP; may be cut */
 };
 /* The image of backend/qdisk/N/DEVID as xenstore names it now, locked; the supervisor holds it as
  * "qdiskDEVID" until supervised_drop(). -EAGAIN: somebody else has it locked; with the flag

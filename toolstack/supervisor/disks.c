@@ -196,7 +196,7 @@ static bool held_is_right(const struct worker *w, const struct disk *d)
     int fd = held_find(&w->held, d->held);
     struct stat st;
 
-    if (fd < 0 || (!d->read_only && access_mode(fd) != O_RDWR))
+    if (fd < 0 || (access_mode(fd) == O_RDONLY) != d->read_only)
         return false;
     if (!d->cdrom && d->state != INITIALISING)
         return true;
@@ -288,6 +288,8 @@ void disks_open(struct worker *w, uint32_t devid, uint32_t flags)
     if (e.text[0])
         guest_log_line(&w->log, "PV disk", "%s cannot be served: %s", d->vdev[0] ? d->vdev : m.name,
                        e.text);
+    if (fd >= 0)
+        snprintf(m.text, sizeof m.text, "%.*s", SUPERVISED_TEXT - 1, d->path);
     m.value = fd >= 0 || fd == -ENODATA ? 0 : (uint32_t)-fd;
     worker_send(w, &m, fd);
     free(d);

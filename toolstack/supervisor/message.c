@@ -29,7 +29,7 @@ static void hold(struct message *c)
         ret = held_put(&w->held, c->m->name, c->fd);
         c->fd = -1;
     }
-    if (ret == 0 && w->role == SUPERVISED_MODEL && !strcmp(c->m->name, "ctl"))
+    if (ret == 0 && worker_is_main(w) && !strcmp(c->m->name, "ctl"))
         control_note_model(w->s);
     if (ret < 0)
         snprintf(w->said, sizeof w->said, "(what it wanted to be held was refused: %s)",
@@ -117,7 +117,7 @@ static const struct {
     [SUPERVISED_SLEEP_STATE] = { MODEL, sleep_state },
     [SUPERVISED_XENSTORE] = { PV, give_xenstore },
     [SUPERVISED_WANT_PV] = { MODEL, want_pv },
-    [SUPERVISED_HANDED_OVER] = { MODEL, handed_over },
+    [SUPERVISED_HANDED_OVER] = { MODEL | PV, handed_over },
     [SUPERVISED_SAY] = { MODEL | PV, say },
     [SUPERVISED_OPEN_DISK] = { PV, open_disk },
 };

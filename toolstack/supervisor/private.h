@@ -40,7 +40,7 @@ enum {
     LIVED_MS = 10000,    /* whoever served that long is in no loop, even if nobody wanted a thing */
     BREATH_MS = 500,     /* before the third start in a row; twice that before the next */
     OFTEN_MS = 1000,     /* before each start of one that the guest makes die often */
-    SEATS = 3,           /* device model, PV worker, successor of a device model */
+    SEATS = 3,           /* device model, PV worker, successor of the first */
     RECORDS_AT_ONCE = 8, /* crash records of a worker; then one each */
     RECORD_EVERY_MS = 60000,
     INHERITED = 16, /* descriptors that libxl may give the first device model */
@@ -86,7 +86,7 @@ enum upgrade_state {
     UPGRADE_BACK,      /* the new one is being ended; then the old one goes on */
     UPGRADE_SWAP,      /* the new one serves, the old one ends */
     UPGRADE_SELF,      /* a new supervisor is being tried */
-    UPGRADE_PV,        /* the old PV worker ends */
+    UPGRADE_PV,        /* the old PV worker lets go and ends */
 };
 
 struct upgrade {
@@ -132,11 +132,13 @@ struct supervisor {
     struct loop_source signals;
     struct xenstore *xs;
     struct xenstore_watch watch;
-    char node[64];          /* the domain's, in xenstore; libxl removes it first */
+    char node[64];          /* of the domain, in xenstore; libxl removes it first */
     bool noted;             /* the node has been there */
     struct program program; /* the device model that runs */
     struct worker seats[SEATS];
-    struct worker *model, *pv, *successor; /* which seat is whose; the last is free most times */
+    /* Which seat is whose. The last is free most times. Where there is no device model, the PV
+     * worker has its seat, and the second one is free. */
+    struct worker *model, *pv, *successor;
     struct upgrade upgrade;
     struct control control;
     int inherited[INHERITED];
@@ -178,7 +180,8 @@ void worker_record(struct worker *w, int wait_status); /* if it died by its own 
 void worker_move_counts(struct worker *to, const struct worker *from);
 void worker_free(struct worker *w);
 const char *worker_name(const struct worker *w);
-uint32_t worker_death(int wait_status); /* enum supervised_death; 0: ended with status 0 */
+bool worker_is_main(const struct worker *w); /* the domain cannot be without it */
+uint32_t worker_death(int wait_status);      /* enum supervised_death; 0: ended with status 0 */
 void worker_tell_death(uint32_t death, int wait_status, char *to, size_t size);
 
 /* The same with all that a message has. */
