@@ -231,6 +231,13 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
     return err;
 }
 
+static int resized(void *vm, struct error *e)
+{
+    int err = domain_tell_resized(vm);
+
+    return err < 0 ? error_set(e, err, "nobody serves PV disks here") : 0;
+}
+
 static unsigned max_vcpus(void *vm)
 {
     return ((struct domain *)vm)->config->max_vcpus;
@@ -336,6 +343,7 @@ const struct vm_ops domain_vm_ops = {
     .counters = counters,
     .eject = eject,
     .change_medium = change_medium,
+    .resized = resized,
     .max_vcpus = max_vcpus,
     .vcpu_plugged = vcpu_plugged,
     .plug_vcpu = plug_vcpu,
