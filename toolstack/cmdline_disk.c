@@ -523,6 +523,10 @@ int cmdline_finish(struct cmdline *p)
         return 0;
     if (!c->have_domid)
         return error_set(p->e, -EINVAL, "argument -xen-domid is missing (see hvmdm --help)");
+    if (c->xen_attach && c->machine != CONFIG_MACHINE_XENPV)
+        return error_set(p->e, -EINVAL, "argument -xen-attach needs -machine xenpv");
+    if (c->machine == CONFIG_MACHINE_XENPV && c->domid_restrict)
+        cmdline_wants(p, FEATURE_PV_RESTRICT, NULL);
     if (c->machine != CONFIG_MACHINE_XENPV && !c->ram_mib)
         return error_set(p->e, -EINVAL, "argument -m is missing: how much memory has the guest?");
     ret = finish_chardevs(p);

@@ -70,7 +70,7 @@ struct config_nic {
 
 /* What an argument asked for and we cannot do yet; refuse.c has a sentence for each. */
 enum config_feature {
-    FEATURE_PV,
+    FEATURE_PV_RESTRICT,
     FEATURE_CIRRUS,
     FEATURE_QXL,
     FEATURE_NIC,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * domain_twins - an emulated hard disk lets its PV twin, in the PV worker, have the image, and takes
- * it back: the device model's side of hw/xen/handover.h.
+ * domain_twins - an emulated hard disk lets its PV twin, in the PV worker, have the image, and
+ * takes it back: the device model's side of hw/xen/handover.h.
  *
  * While PV wants a disk its gate is closed: the emulated disk aborts what would touch the image.
  * What runs is brought to its end by a flush, which comes after all writes before it and does not

@@ -36,12 +36,13 @@ struct journals {
 struct disk {
     struct xenbus_device dev; /* first member */
     struct blkback *b;
-    struct block *block;      /* NULL: no medium, or not opened yet */
-    struct blk_conn *conn;    /* NULL: none */
+    struct block *block;   /* NULL: no medium, or not opened yet */
+    struct blk_conn *conn; /* NULL: none */
     struct blk_journal *journal;
     uint32_t *owner; /* of the journal */
-    bool opened, claimed;
-    bool changing; /* the medium: nothing is started until that is done */
+    bool opened;
+    bool asked, claimed; /* the disk, of the emulated side; it has let go */
+    bool changing;       /* the medium: nothing is started until that is done */
     bool discard;
     char params[PARAMS]; /* of the medium that is in; may be cut */
 };
@@ -96,7 +97,8 @@ static int find_journal(struct disk *d)
         return err;
     j = d->b->journals;
     for (uint32_t i = BLKBACK_DISKS; i-- > 0;)
-        if (j->owner[i] == me || (!j->owner[i] && (place == BLKBACK_DISKS || j->owner[place] != me)))
+        if (j->owner[i] == me ||
+            (!j->owner[i] && (place == BLKBACK_DISKS || j->owner[place] != me)))
             place = i;
     if (place == BLKBACK_DISKS)
         return -ENOSPC;
@@ -137,8 +139,8 @@ static int open_image(struct disk *d)
     d->opened = err == 0;
     if (err < 0)
         d->block = NULL;
-    if (err < 0 && err != -EINPROGRESS)
-        say(d, e.text[0] ? e.text : strerror(-err));
+    if (err < 0 && e.text[0])
+        say(d, e.text);
     return err;
 }
 
@@ -284,8 +286,8 @@ static int read_setup(struct disk *d, struct blk_setup *s)
         return -EINVAL;
     s->order = numbered ? order : 0;
     s->queues = queues;
-    s->persistent = !d->b->host->no_persistent &&
-                    xenbus_front_number(&d->dev, "feature-persistent", 0) == 1;
+    s->persistent =
+        !d->b->host->no_persistent && xenbus_front_number(&d->dev, "feature-persistent", 0) == 1;
     for (unsigned i = 0; i < queues && !err; i++)
         err = read_queue(d, s, i, numbered);
     return err;
@@ -296,6 +298,7 @@ static int claim(struct disk *d)
     const struct blkback_host *h = d->b->host;
     int err = d->claimed || !h->claim ? 0 : h->claim(h->opaque, d->dev.devid);
 
+    d->asked = true;
     d->claimed = err == 0;
     return err;
 }
@@ -337,9 +340,9 @@ static void disk_disconnect(struct xenbus_device *dev)
     if (d->conn)
         blk_conn_close(d->conn, dev->bus->leaving);
     d->conn = NULL;
-    if (d->claimed && h->release && !dev->bus->leaving)
+    if (d->asked && h->release && !dev->bus->leaving)
         h->release(h->opaque, dev->devid);
-    d->claimed = false;
+    d->asked = d->claimed = false;
 }
 
 static bool disk_idle(struct xenbus_device *dev)

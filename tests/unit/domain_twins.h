@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * domain_twins - tests of test_domain.c: device models whose disks a PV worker wants to have; the test is the PV
- * worker too. The protocol itself is tested in test_handover.c.
+ * domain_twins - tests of test_domain.c: device models whose disks a PV worker wants to have; the
+ * test is the PV worker too. The protocol itself is tested in test_handover.c.
  */
 #ifndef TESTS_UNIT_DOMAIN_TWINS_H
 #define TESTS_UNIT_DOMAIN_TWINS_H
 
 #include "tests/unit/domain_media.h"
 
-enum { ABRT = 0x04, ERR = 0x01, DRQ = 0x08, BSY = 0x80, READ = 0x20, WRITE = 0x30, IDENTIFY = 0xec };
+enum {
+    ABRT = 0x04,
+    ERR = 0x01,
+    DRQ = 0x08,
+    BSY = 0x80,
+    READ = 0x20,
+    WRITE = 0x30,
+    IDENTIFY = 0xec
+};
 enum { GONE = 2 }; /* of the emulated side's word */
 
 static struct handover_page *page;

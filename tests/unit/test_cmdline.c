@@ -368,14 +368,23 @@ static void pv_attach(void **state)
                                         "domain-4",   "-nographic", "-M",          "xenpv",
                                         "-monitor",   "/dev/null",  "-serial",     "/dev/null",
                                         "-parallel",  "/dev/null",  NULL };
+    static const char *const restricted[] = { HEAD,       "-xen-attach", "-xen-domid-restrict",
+                                              "-machine", "xenpv",       NULL };
+    static const char *const misplaced[] = { HEAD, "-xen-attach", TAIL, NULL };
+    struct error e = { "" };
     struct config c;
 
     (void)state;
     accept_args(&c, created);
     assert_true(c.xen_attach && c.machine == CONFIG_MACHINE_XENPV);
+    assert_int_equal(config_refuse(&c, &e), 0);
     config_free(&c);
-    expect_refusal(created, "PV", "device_model_override");
-    expect_refusal(devd, "PV", "device_model_override");
+    accept_args(&c, devd);
+    assert_true(c.xen_attach && c.machine == CONFIG_MACHINE_XENPV && c.domid == 4 && !c.nqmp);
+    assert_int_equal(config_refuse(&c, &e), 0);
+    config_free(&c);
+    expect_refusal(restricted, "PV or PVH", "dm_restrict=");
+    expect_error(misplaced, "-machine xenpv");
 }
 
 static void migrate_in(void **state)
