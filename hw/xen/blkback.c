@@ -243,7 +243,7 @@ static int read_queue(struct disk *d, struct blk_setup *s, unsigned queue, bool 
     if (!s->queue[queue].port)
         return -EAGAIN;
     for (unsigned i = 0; i < 1u << s->order; i++) {
-        char key[16];
+        char key[24];
         uint32_t ref;
 
         snprintf(key, sizeof key, "ring-ref%u", i);
