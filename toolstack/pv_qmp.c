@@ -3,8 +3,8 @@
  * pv_qmp - see pv_qmp.h.
  *
  * libxl asks query-chardev, and query-vnc if there is a screen; xentop query-block and
- * query-blockstats; `xl qemu-monitor-command` what its user likes. Absent: stop, which libxl asks of
- * HVM guests only, and everything about hardware: CommandNotFound or a sentence.
+ * query-blockstats; `xl qemu-monitor-command` what its user likes. Absent: stop, which libxl asks
+ * of HVM guests only, and everything about hardware: CommandNotFound or a sentence.
  */
 #include "toolstack/pv_qmp.h"
 
@@ -83,8 +83,9 @@ static int listen_at(struct pv_qmp *q, const struct config_qmp *c, unsigned i, s
     else
         fd = c->path ? stream_listen(c->path, 0600, e) : c->fd;
     if (fd < 0)
-        return e->text[0] ? fd
-                          : error_set(e, -EBADF, "the supervisor does not have the QMP socket %u", i);
+        return e->text[0]
+                   ? fd
+                   : error_set(e, -EBADF, "the supervisor does not have the QMP socket %u", i);
     err = qmp_listen_fd(q->qmp, fd, e);
     if (err < 0) {
         close(fd);

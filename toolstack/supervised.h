@@ -29,8 +29,8 @@
 #define SUPERVISED_ENV "HVMDM_SUPERVISED"
 
 enum {
-    SUPERVISED_NAME = 32, /* with the NUL */
-    SUPERVISED_HELD = 64, /* descriptors per role */
+    SUPERVISED_NAME = 32,  /* with the NUL */
+    SUPERVISED_HELD = 128, /* descriptors per role */
     SUPERVISED_TEXT = 212,
     SUPERVISED_VITALS_BYTES = 4096,
 };
