@@ -29,6 +29,7 @@
 #include "block/aio.h"
 #include "block/lock.h"
 #include "block/raw_internal.h"
+#include "ioreq/loop.h"
 #include "hw/core/log.h"
 
 enum {
@@ -216,6 +217,7 @@ static bool may_issue(const struct raw *raw, const struct block_req *r)
 static void raw_count(struct raw *raw, struct block_req *r, int by)
 {
     raw->issued += (unsigned)by;
+    loop_expect(raw->loop, by);
     if (r->op == BLOCK_WRITE || r->op == BLOCK_DISCARD)
         raw->writes_issued += (unsigned)by;
     if (!raw->direct || !is_transfer(r))

@@ -3,8 +3,8 @@
 #include "toolstack/domain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "hw/xen/refused.h"
@@ -19,31 +19,41 @@
 
 /* --- Signals: libxl sends SIGHUP and does not wait. */
 
+static int asked_to_end =
+    -1; /* a pipe: unlike a signalfd it can wake a loop that sleeps in a read */
+
+static void ask_to_end(int sig)
+{
+    int before = errno;
+    ssize_t n = write(asked_to_end, "", 1); /* full: it has been asked already */
+
+    (void)sig;
+    (void)n;
+    errno = before;
+}
+
 static void signal_ready(void *opaque, uint32_t events)
 {
     struct domain *d = opaque;
-    struct signalfd_siginfo info;
 
     (void)events;
-    if (read(d->signals.fd, &info, sizeof info) == sizeof info)
-        loop_stop(d->loop);
+    loop_stop(d->loop);
 }
 
 static int catch_signals(struct domain *d, struct error *e)
 {
-    sigset_t set;
+    static const int signals[] = { SIGHUP, SIGTERM, SIGINT };
+    const struct sigaction act = { .sa_handler = ask_to_end, .sa_flags = SA_RESTART };
+    int ends[2];
 
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    d->signals = (struct loop_source){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-                                       .ready = signal_ready,
-                                       .opaque = d };
-    if (d->signals.fd < 0)
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_set(e, -errno, "cannot receive signals: %s", strerror(errno));
+    asked_to_end = ends[1];
+    d->signals = (struct loop_source){ .fd = ends[0], .ready = signal_ready, .opaque = d };
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        if (sigaction(signals[i], &act, NULL) < 0)
+            return error_set(e, -errno, "cannot receive signals: %s", strerror(errno));
     return loop_add(d->loop, &d->signals, EPOLLIN);
 }
 
@@ -132,6 +142,8 @@ static void stop(struct domain *d)
     if (d->signals.active) {
         loop_remove(d->loop, &d->signals);
         close(d->signals.fd);
+        close(asked_to_end);
+        asked_to_end = -1;
     }
     supervised_close(d->s);
     loop_free(d->loop);
@@ -148,6 +160,7 @@ int domain_live(struct domain *d, struct error *e)
         supervised_close(d->s);
         return err;
     }
+    loop_use_quick(d->loop);
     err = catch_signals(d, e);
     if (err == 0)
         err = meet_supervisor(d, e);

@@ -49,6 +49,7 @@ int domain_take_back(struct domain *d, struct error *e)
         err = hv_xen_start(d->hv, e);
     if (err < 0)
         return err;
+    loop_give_up_quick(d->loop); /* signals went to the successor meanwhile */
     d->leave = false;
     rest(d, false);
     err = domain_serve_twins(d, e);

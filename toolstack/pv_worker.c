@@ -12,6 +12,7 @@
 #include "toolstack/pv_worker.h"
 
 #include <errno.h>
+#include <signal.h>
 
 #include "hw/core/log.h"
 #include "hw/xen/blkback.h"
@@ -192,6 +193,7 @@ int pv_worker_serve(struct supervised *s, const struct config *c, pv_open_fn *op
     int err;
 
     log_set_domain(c->domid);
+    signal(SIGIO, SIG_IGN); /* a captured device model of this user might send it */
     w.loop = loop_new();
     if (!w.loop) {
         err = error_set(e, -errno, "cannot make an event loop: %s", strerror(errno));

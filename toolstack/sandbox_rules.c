@@ -116,6 +116,7 @@ static const struct rule rules[] = {
     IF(BOTH, fcntl, EQ(1, F_SETFL)),
     IF(BOTH, fcntl, EQ(1, F_GETFD)),
     IF(BOTH, fcntl, EQ(1, F_SETFD)),
+    IF(M, fcntl, EQ(1, F_SETOWN)), /* wake us by SIGIO; others of this user ignore it */
     IF(M, fcntl, EQ(1, F_DUPFD_CLOEXEC)),
     IF(M, fcntl, EQ(1, F_OFD_SETLK)),
     IF(M, fcntl, EQ(1, F_OFD_GETLK)),
