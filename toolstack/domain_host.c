@@ -186,6 +186,7 @@ int domain_open_host(struct domain *d, struct error *e)
 
     d->pc.no_acpi = c->no_acpi;
     d->pc.xen_platform = c->machine == CONFIG_MACHINE_XENFV;
+    d->pc.xen_pvdevice = c->pvdevice_id != 0;
     d->pc.vcpus = c->vcpus ? c->vcpus : 1;
     snprintf(d->pc.boot, sizeof d->pc.boot, "%s", c->boot ? c->boot : "cda");
     for (unsigned i = 0; i < PC_DISKS && err == 0; i++)

@@ -35,7 +35,8 @@ enum { DOMAIN_PATH = 256 };           /* of a medium; may be cut, as in struct b
     F(S, uint32_t, vcpus, 0xffff, 1)                                                               \
     F(S, uint32_t, vram_bytes, ANY, 1)                                                             \
     F(S, uint64_t, vram_gfn, ANY, 1)                                                               \
-    F(S, uint32_t, rom_bytes, ANY, 1)
+    F(S, uint32_t, rom_bytes, ANY, 1)                                                              \
+    F(S, uint8_t, xen_pvdevice, 1, 2)
 /* clang-format on */
 STATE_DEFINE(domain, DOMAIN_STATE);
 

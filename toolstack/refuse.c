@@ -40,8 +40,6 @@ static const struct refusal refusals[] = {
       "start it afresh with xl create" },
     { FEATURE_COLO, "COLO replication is not supported", "migrate without -c (COLO)" },
     { FEATURE_IGD, "graphics pass-through is not there yet", "remove gfx_passthru= from xl.cfg" },
-    { FEATURE_PVDEVICE, "there is no XenServer PV device yet",
-      "remove vendor_device= from xl.cfg" },
     { FEATURE_VNC_PASSWORD, "there is no VNC server yet that could ask for a password",
       "remove vncpasswd= from xl.cfg" },
     { FEATURE_IMAGE_FORMAT, "only raw disk images can be read yet",

@@ -450,6 +450,25 @@ static void emulated_network(void **state)
     }
 }
 
+static void pvdevice(void **state)
+{
+    static const char *const args[] = { HEAD, TAIL, "-device", "xen-pvdevice,device-id=0xc000",
+                                        NULL };
+    static const char *const other[] = { HEAD, TAIL, "-device", "xen-pvdevice,device-id=0xc200",
+                                         NULL };
+    static const char *const none[] = { HEAD, TAIL, "-device", "xen-pvdevice", NULL };
+    struct error e = { "" };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_int_equal(c.pvdevice_id, 0xc000);
+    assert_int_equal(config_refuse(&c, &e), 0);
+    config_free(&c);
+    expect_error(other, "device-id");
+    expect_error(none, "device-id=0xc000 is missing");
+}
+
 /* Each feature that we lack, by the argument libxl makes of it, and the cure it names. */
 static void refusals(void **state)
 {
@@ -485,7 +504,6 @@ static void refusals(void **state)
           "/boot/vmlinuz",
           "kernel=" },
         { { "-object", "filter-mirror,id=m0,netdev=net0,queue=tx" }, "COLO", "COLO" },
-        { { "-device", "xen-pvdevice,device-id=0xc000" }, "PV device", "vendor_device=" },
         { { "-vnc", "127.0.0.1:0,password=on,to=99" }, "password", "vncpasswd=" },
         { { "-drive", "file=/a,if=ide,index=1,media=disk,format=qcow2,cache=writeback" },
           "qcow2",
@@ -817,6 +835,7 @@ int main(void)
         cmocka_unit_test(pv_attach),
         cmocka_unit_test(migrate_in),
         cmocka_unit_test(emulated_network),
+        cmocka_unit_test(pvdevice),
         cmocka_unit_test(refusals),
         cmocka_unit_test(refusals_come_together),
         cmocka_unit_test(disk_values),
