@@ -18,6 +18,7 @@
 #include <xen/xen.h>
 #include <xen/grant_table.h>
 #include <xengnttab.h>
+#include <xentoollog.h>
 
 #define GRANTS_MAX 16u
 #define PORTS      32u  /* taken from the device at once */
@@ -40,10 +41,25 @@ static struct pv_xen *pv_of(struct pv *p)
     return (struct pv_xen *)(void *)p;
 }
 
+/* What the libraries say about a reference that cannot be mapped, a guest could cause without end.
+ */
+static void say_nothing(xentoollog_logger *l, xentoollog_level level, int err, const char *context,
+                        const char *format, va_list args)
+{
+    (void)l;
+    (void)level;
+    (void)err;
+    (void)context;
+    (void)format;
+    (void)args;
+}
+
+static xentoollog_logger quiet = { .vmessage = say_nothing };
+
 static int open_grants(struct pv_xen *x)
 {
     if (!x->grants)
-        x->grants = xengnttab_open(NULL, 0);
+        x->grants = xengnttab_open(&quiet, 0);
     return x->grants ? 0 : -errno;
 }
 
@@ -113,7 +129,7 @@ static int pv_map_frame(struct pv *p, uint64_t gfn, void **host)
     if (x->confined)
         return -ENOTSUP;
     if (!x->fmem)
-        x->fmem = xenforeignmemory_open(NULL, 0);
+        x->fmem = xenforeignmemory_open(&quiet, 0);
     if (!x->fmem)
         return -errno;
     *host = xenforeignmemory_map(x->fmem, x->domid, PROT_READ | PROT_WRITE, 1, &frame, NULL);
@@ -161,7 +177,7 @@ static int open_events(struct pv_xen *x)
 
     if (x->evtchn)
         return 0;
-    x->evtchn = xenevtchn_open(NULL, 0);
+    x->evtchn = xenevtchn_open(&quiet, 0);
     if (!x->evtchn)
         return -errno;
     x->source.fd = xenevtchn_fd(x->evtchn);

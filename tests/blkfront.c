@@ -42,6 +42,8 @@ static bool disk_submit(struct block *b, struct block_req *r)
     struct test_disk *d = (struct test_disk *)(void *)b;
 
     d->submitted++;
+    if (d->submitting)
+        d->submitting(d->opaque);
     if (!d->hold) {
         execute(d, r);
         return true;
@@ -78,14 +80,24 @@ static void disk_close(struct block *b)
     disk_drain(b);
 }
 
+static bool disk_resized(struct block *b)
+{
+    struct test_disk *d = (struct test_disk *)(void *)b;
+    uint64_t before = b->size;
+
+    b->size = d->size;
+    return b->size != before;
+}
+
 void test_disk_init(struct test_disk *d, uint8_t *bytes, uint64_t size)
 {
-    static const struct block_ops ops = { .submit = disk_submit,
-                                          .drain = disk_drain,
-                                          .close = disk_close };
+    static const struct block_ops ops = {
+        .submit = disk_submit, .drain = disk_drain, .close = disk_close, .resized = disk_resized
+    };
 
     *d = (struct test_disk){ .base = { .ops = &ops, .size = size, .path = "test" },
                              .bytes = bytes,
+                             .size = size,
                              .bad_first = UINT64_MAX };
 }
 

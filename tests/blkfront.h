@@ -25,9 +25,12 @@ enum {
 struct test_disk {
     struct block base; /* first member */
     uint8_t *bytes;
+    uint64_t size; /* as block_resized() finds it */
     bool hold;
     bool no_discard;    /* the host cannot */
     uint64_t bad_first; /* a transfer that touches this byte fails; UINT64_MAX: none */
+    void (*submitting)(void *opaque); /* called for each request, if it is set */
+    void *opaque;
     unsigned submitted, flushed, discarded, held_now;
     struct block_req *held[FRONT_HELD];
 };

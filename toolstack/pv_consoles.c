@@ -113,8 +113,7 @@ static int open_backlogs(struct pv_consoles *p, struct error *e)
     return 0;
 }
 
-/* ---- what the console asks for ----------------------------------------------------------------
- */
+/* ---- what the console asks for -------------------------------------------------------------- */
 
 static int find_stream(void *opaque, uint32_t devid, const char *output, struct chardev **out,
                        struct error *e)
@@ -146,8 +145,7 @@ static struct console_backlog *backlog_of(void *opaque, const struct chardev *st
     return NULL;
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 /* How much libxl lets a guest leave behind with us; no word of it in newer ones. */
 static uint32_t limit(void)

@@ -5,8 +5,8 @@
  *
  * Source:  Xen docs/misc/pci-device-reservations.txt, docs/man/xl.cfg(5).
  * Present: identity, the memory BAR of 4 MiB, which reads as ones.
- * Absent:  other ids than XenServer's c000, which is the only one that libxl asks for; the INTA pin,
- *          of which no driver makes use.
+ * Absent:  other ids than XenServer's c000, which is the only one that libxl asks for; the INTA
+ * pin, of which no driver makes use.
  */
 #include "hw/core/device.h"
 #include "hw/core/pci.h"

@@ -452,13 +452,16 @@ static void enumerate(struct xenbus *bus)
             drop(place(bus, i));
 }
 
-/* `key` of its directory changed; NULL: any. Of the others than the bus's own the back end alone
- * knows what they mean. */
-static void changed(struct xenbus_device *d, const char *key)
+static void tell(struct xenbus_device *d, const char *key)
 {
     if ((d->ready || d->failed) && d->bus->ops->changed)
         d->bus->ops->changed(d, key);
-    look(d);
+}
+
+/* May it be about devices that come and go, or about a step? */
+static bool is_ours(const char *key)
+{
+    return !key || !strcmp(key, "state") || !strcmp(key, "online") || !strcmp(key, "frontend");
 }
 
 /* Something below backend/TYPE/N changed. */
@@ -469,20 +472,24 @@ static void back_changed(void *opaque, const char *path)
     const char *rest = strncmp(path, bus->root, root) == 0 && path[root] ? path + root + 1 : NULL;
     const char *key = rest ? strchr(rest, '/') : NULL;
     uint32_t devid = rest ? (uint32_t)strtoul(rest, NULL, 10) : 0;
-    struct xenbus_device *d;
+    struct xenbus_device *only = rest ? xenbus_find(bus, devid) : NULL;
 
     if (bus->paused)
         return;
-    enumerate(bus);
-    if (rest) {
-        d = xenbus_find(bus, devid);
-        if (d)
-            changed(d, key ? key + 1 : NULL);
+    key = key ? key + 1 : NULL;
+    if (only && !is_ours(key)) { /* what we publish comes back to us: no more than this */
+        tell(only, key);
         return;
     }
-    for (unsigned i = 0; i < bus->ops->max; i++)
-        if (xenbus_at(bus, i))
-            changed(xenbus_at(bus, i), NULL);
+    enumerate(bus);
+    for (unsigned i = 0; i < bus->ops->max; i++) {
+        struct xenbus_device *d = xenbus_at(bus, i);
+
+        if (!d || (rest && d->devid != devid))
+            continue;
+        tell(d, key);
+        look(d);
+    }
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -639,6 +640,9 @@ static void no_bytes(void *opaque, const uint8_t *bytes, size_t n)
     (void)n;
 }
 
+static void *const workers[] = { (void *)(uintptr_t)&confined_model,
+                                 (void *)(uintptr_t)&confined_pv };
+
 /* Nobody reads: the terminal fills up, is found deserted, and its other end is opened again. */
 static void pty_inside(void *opaque)
 {
@@ -650,10 +654,9 @@ static void pty_inside(void *opaque)
     struct error e = { "" };
     struct chardev *c;
 
-    (void)opaque;
     CHECK(chardev_open(l, "serial0", "pty", &c, &e) == 0);
     chardev_attach(c, &user);
-    confined_enter(&confined_model);
+    confined_enter(opaque);
     for (unsigned i = 0; i < 256; i++)
         CHECK(chardev_write(c, bytes, sizeof bytes) == sizeof bytes);
     chardev_close(c);
@@ -664,7 +667,44 @@ static void pty(void **state)
 {
     (void)state;
     confined_possible();
-    assert_int_equal(confined_run(pty_inside, NULL), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(workers); i++)
+        assert_int_equal(confined_run(pty_inside, workers[i]), 0);
+}
+
+static void socket_inside(void *opaque)
+{
+    const struct chardev_user user = { .room = no_room,
+                                       .receive = no_bytes,
+                                       .writable = no_matter };
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    struct loop *l = loop_new();
+    struct error e = { "" };
+    struct chardev *c;
+    char spec[160], hello[5];
+    int client = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "/tmp/confined.%d", (int)getpid());
+    snprintf(spec, sizeof spec, "unix:%s,server=on,wait=off", a.sun_path);
+    CHECK(chardev_open(l, "channel0", spec, &c, &e) == 0);
+    CHECK(connect(client, (struct sockaddr *)&a, sizeof a) == 0);
+    CHECK(unlink(a.sun_path) == 0);
+    chardev_attach(c, &user);
+    confined_enter(opaque);
+    CHECK(loop_turn(l, true));
+    CHECK(chardev_write(c, (const uint8_t *)"hello", 5) == 5);
+    CHECK(recv(client, hello, 5, 0) == 5);
+    chardev_close(c);
+    CHECK(recv(client, hello, 5, 0) == 0);
+    loop_free(l);
+}
+
+/* Who connects later is accepted inside. */
+static void a_socket(void **state)
+{
+    (void)state;
+    confined_possible();
+    for (unsigned i = 0; i < ARRAY_SIZE(workers); i++)
+        assert_int_equal(confined_run(socket_inside, workers[i]), 0);
 }
 
 /* ---- The supervisor ------------------------------------------------------------------------- */
@@ -753,6 +793,7 @@ int main(void)
         cmocka_unit_test(not_without_rights),
         cmocka_unit_test_setup_teardown(disks, image_setup, image_teardown),
         cmocka_unit_test(pty),
+        cmocka_unit_test(a_socket),
         cmocka_unit_test(supervisor),
         cmocka_unit_test(supervisor_executes),
     };

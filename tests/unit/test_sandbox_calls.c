@@ -229,7 +229,7 @@ static void neighbours(void *opaque)
         0x5331 /* CDROM_LOCKDOOR */,
         0x400454ca /* TUNSETIFF */,
     };
-    static const int fcntls[] = { F_DUPFD,  F_SETLK,     F_SETOWN,     F_SETSIG, F_SETLEASE,
+    static const int fcntls[] = { F_DUPFD,  F_SETLK,     F_SETOWN_EX,  F_SETSIG, F_SETLEASE,
                                   F_NOTIFY, F_GET_SEALS, F_SETPIPE_SZ, F_GETOWN };
     static const int prctls[] = { PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_SECCOMP,
                                   PR_SET_PTRACER,  PR_SET_MM,       PR_SET_CHILD_SUBREAPER,
