@@ -425,24 +425,10 @@ void raw_activity(const struct block *b, struct raw_activity *a)
 
 static int raw_open_path(struct raw *raw, const char *path, struct error *e)
 {
-    bool ro = raw->base.read_only;
-    struct stat st;
-
     if (!path)
         return error_set(e, -EINVAL, "disk image: neither a path nor a descriptor was given");
-    /* Looked at first: opening a fifo or a tape would already have an effect. */
-    if (stat(path, &st) < 0)
-        return error_set(e, -errno, "cannot open disk image '%s': %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-        return error_set(e, -EINVAL, "disk image '%s' is neither a file nor a block device", path);
-    raw->fd = open(path, (ro ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY);
-    if (raw->fd < 0)
-        return error_set(e, -errno, "cannot open disk image '%s' for %s: %s%s", path,
-                         ro ? "reading" : "writing", strerror(errno),
-                         !ro && (errno == EROFS || errno == EACCES)
-                             ? "; access mode 'r' in the disk line would be enough to read it"
-                             : "");
-    return 0;
+    raw->fd = image_open_file(path, raw->base.read_only, e);
+    return raw->fd < 0 ? raw->fd : 0;
 }
 
 /* Takes a descriptor that somebody else opened; how it was opened counts, not what we are told. */
@@ -568,6 +554,7 @@ int raw_open(struct loop *l, const struct block_options *o, const struct raw_tun
         err = image_lock(raw->fd, o->read_only, raw->base.path, raw->tuning.lock_wait_ms, e);
         raw->locked = !err;
     }
+    raw->locked &= !o->shared;
     if (!err && o->direct)
         err = raw_set_direct(raw, e);
     if (!err) {

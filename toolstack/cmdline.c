@@ -312,7 +312,6 @@ static int opt_attach(struct cmdline *p, char *value)
 {
     (void)value;
     p->c->xen_attach = true;
-    cmdline_wants(p, FEATURE_PV, NULL);
     return 0;
 }
 
@@ -333,8 +332,6 @@ static int opt_machine(struct cmdline *p, char *value)
     else
         return cmdline_bad_value(p, type, "a machine we know (xenfv, pc, xenpv, none)");
     p->c->have_machine = true;
-    if (p->c->machine == CONFIG_MACHINE_XENPV)
-        cmdline_wants(p, FEATURE_PV, NULL);
     while (ret == 0 && (key = cmdline_next(&value, &v))) {
         if (!strcmp(key, "accel") && v && !strcmp(v, "xen"))
             continue;

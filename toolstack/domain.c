@@ -136,6 +136,7 @@ static void stop(struct domain *d)
     if (d->hv)
         d->hv->ops->destroy(d->hv);
     domain_close_host(d);
+    domain_close_twins(d);
     arena_destroy(&d->arena);
     arena_destroy(&d->spare);
     xenstore_close(d->xs);
@@ -153,7 +154,7 @@ int domain_live(struct domain *d, struct error *e)
 {
     int err = 0;
 
-    d->arena.fd = d->spare.fd = -1;
+    d->arena.fd = d->spare.fd = d->wake.fd = d->wake_pv = -1;
     d->loop = loop_new();
     if (!d->loop) {
         err = error_set(e, -errno, "cannot make an event loop: %s", strerror(errno));
@@ -202,9 +203,12 @@ static int listen_qmp(struct domain *d, struct error *e)
 
 int domain_probe(const struct config *c, struct error *e)
 {
-    struct domain d = {
-        .config = c, .arena = { .fd = -1 }, .spare = { .fd = -1 }, .status = VM_PRELAUNCH
-    };
+    struct domain d = { .config = c,
+                        .arena.fd = -1,
+                        .spare.fd = -1,
+                        .wake.fd = -1,
+                        .wake_pv = -1,
+                        .status = VM_PRELAUNCH };
     int err;
 
     d.loop = loop_new();

@@ -61,9 +61,8 @@ static const char help[] =
     "  -chroot DIR            accepted; an empty root takes the place of DIR\n"
     "  -run-with user=USER,chroot=DIR                         the same\n"
     "\n"
-    "Understood, and refused with the line of xl.cfg that cures it: -xen-attach, -incoming,\n"
-    "-kernel, -initrd, -append, -usb, -usbdevice, -netdev, -spice, -object, other -device\n"
-    "models.\n"
+    "Understood, and refused with the line of xl.cfg that cures it: -incoming, -kernel, -initrd,\n"
+    "-append, -usb, -usbdevice, -netdev, -spice, -object, other -device models.\n"
     "\n"
     "A running device model answers hvmdm-ctl(8). See also hvmdm(8), xl.cfg(5).\n";
 

@@ -17,8 +17,9 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-    { FEATURE_PV, "PV and PVH guests are not served yet",
-      "leave device_model_override= out of this guest's xl.cfg" },
+    { FEATURE_PV_RESTRICT,
+      "dm_restrict=1 is for guests with emulated hardware, and this one is PV or PVH",
+      "remove dm_restrict= from xl.cfg" },
     { FEATURE_CIRRUS, "there is no Cirrus graphics card (xl's default) yet",
       "write vga=\"stdvga\" in xl.cfg" },
     { FEATURE_QXL, "there is no QXL graphics card", "write vga=\"stdvga\" in xl.cfg" },
@@ -39,8 +40,6 @@ static const struct refusal refusals[] = {
       "start it afresh with xl create" },
     { FEATURE_COLO, "COLO replication is not supported", "migrate without -c (COLO)" },
     { FEATURE_IGD, "graphics pass-through is not there yet", "remove gfx_passthru= from xl.cfg" },
-    { FEATURE_PVDEVICE, "there is no XenServer PV device yet",
-      "remove vendor_device= from xl.cfg" },
     { FEATURE_VNC_PASSWORD, "there is no VNC server yet that could ask for a password",
       "remove vncpasswd= from xl.cfg" },
     { FEATURE_IMAGE_FORMAT, "only raw disk images can be read yet",

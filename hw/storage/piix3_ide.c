@@ -308,7 +308,7 @@ static void drive_unplug(struct chan *ch, unsigned u)
         if (!ide_submit(ch, BLOCK_FLUSH, 0, 0, 0, &result))
             result = ide_collect(ch) ? ch->h->result : -EIO;
         ch->u = selected;
-        if (result < 0)
+        if (result < 0 && result != -EBUSY) /* its PV twin has the image, which was flushed then */
             log_error("%s: flushing %s before unplug failed: %d", ch->ide->dev.id,
                       ch->ide->medium[ch->c * IDE_UNITS + u]->path, result);
     }

@@ -40,8 +40,9 @@ struct disk {
     struct blk_conn *conn; /* NULL: none */
     struct blk_journal *journal;
     uint32_t *owner; /* of the journal */
-    bool opened, claimed;
-    bool changing; /* the medium: nothing is started until that is done */
+    bool opened;
+    bool asked, claimed; /* the disk, of the emulated side; it has let go */
+    bool changing;       /* the medium: nothing is started until that is done */
     bool discard;
     char params[PARAMS]; /* of the medium that is in; may be cut */
 };
@@ -138,8 +139,8 @@ static int open_image(struct disk *d)
     d->opened = err == 0;
     if (err < 0)
         d->block = NULL;
-    if (err < 0 && err != -EINPROGRESS)
-        say(d, e.text[0] ? e.text : strerror(-err));
+    if (err < 0 && e.text[0])
+        say(d, e.text);
     return err;
 }
 
@@ -297,6 +298,7 @@ static int claim(struct disk *d)
     const struct blkback_host *h = d->b->host;
     int err = d->claimed || !h->claim ? 0 : h->claim(h->opaque, d->dev.devid);
 
+    d->asked = true;
     d->claimed = err == 0;
     return err;
 }
@@ -338,9 +340,9 @@ static void disk_disconnect(struct xenbus_device *dev)
     if (d->conn)
         blk_conn_close(d->conn, dev->bus->leaving);
     d->conn = NULL;
-    if (d->claimed && h->release && !dev->bus->leaving)
+    if (d->asked && h->release && !dev->bus->leaving)
         h->release(h->opaque, dev->devid);
-    d->claimed = false;
+    d->asked = d->claimed = false;
 }
 
 static bool disk_idle(struct xenbus_device *dev)
