@@ -76,8 +76,8 @@ enum {
 
 /* What is held for both workers, to agree on who has a disk (hw/xen/handover.h). */
 #define SUPERVISED_HANDOVER   "handover"   /* the page */
-#define SUPERVISED_WAKE_MODEL "wake_model" /* eventfds */
-#define SUPERVISED_WAKE_PV    "wake_pv"
+#define SUPERVISED_WAKE_MODEL "wake_model" /* a pipe: it wakes a loop that sleeps in a read */
+#define SUPERVISED_WAKE_PV    "wake_pv"    /* an eventfd */
 
 struct supervised_message {
     uint32_t type, value, more;

@@ -77,12 +77,26 @@ static int make_eventfd(void)
     return fd < 0 ? -errno : fd;
 }
 
+/* One end for each. */
+static int hold_pipe(struct supervisor *s)
+{
+    int end[2], ret;
+
+    if (pipe2(end, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    ret = held_put(&s->model->held, SUPERVISED_WAKE_MODEL, end[0]);
+    if (ret == 0)
+        return held_put(&s->pv->held, SUPERVISED_WAKE_MODEL, end[1]);
+    close(end[1]);
+    return ret;
+}
+
 int disks_prepare(struct supervisor *s)
 {
     int ret = hold_for_both(s, SUPERVISED_HANDOVER, make_page());
 
     if (ret == 0)
-        ret = hold_for_both(s, SUPERVISED_WAKE_MODEL, make_eventfd());
+        ret = hold_pipe(s);
     if (ret == 0)
         ret = hold_for_both(s, SUPERVISED_WAKE_PV, make_eventfd());
     return ret;
