@@ -327,6 +327,12 @@ static void grant_rings(struct blkfront *f)
 void front_new(struct blkfront *f, enum blkif_abi abi, unsigned queues, unsigned order,
                bool persistent)
 {
+    front_new_small(f, abi, queues, order, persistent, FRONT_PAGES);
+}
+
+void front_new_small(struct blkfront *f, enum blkif_abi abi, unsigned queues, unsigned order,
+                     bool persistent, unsigned pages)
+{
     memset(f, 0, sizeof *f);
     f->sim = pv_sim_new();
     f->loop = loop_new();
@@ -341,7 +347,7 @@ void front_new(struct blkfront *f, enum blkif_abi abi, unsigned queues, unsigned
     f->journal = shared(sizeof *f->journal);
     test_disk_init(&f->disk, shared((size_t)FRONT_SECTORS * 512), (uint64_t)FRONT_SECTORS * 512);
     grant_rings(f);
-    for (unsigned i = 0; i < FRONT_PAGES; i++)
+    for (unsigned i = 0; i < pages; i++)
         if (!front_page(f, i))
             abort();
 }

@@ -15,7 +15,7 @@ enum {
     FRONT_RING = 100,  /* the first ring page's reference; those of a queue follow each other */
     FRONT_PORT = 10,   /* of the first queue */
     FRONT_DATA = 1000, /* data pages, FRONT_PAGES of them */
-    FRONT_PAGES = 640,
+    FRONT_PAGES = 640, /* those that are granted from the beginning */
     FRONT_HELD = 1024,
     FRONT_SECTORS = 8192, /* of the disk */
 };
@@ -80,6 +80,9 @@ struct blkfront {
  * journal and the disk's bytes are shared with children. */
 void front_new(struct blkfront *f, enum blkif_abi abi, unsigned queues, unsigned order,
                bool persistent);
+/* The same with fewer data pages than FRONT_PAGES. */
+void front_new_small(struct blkfront *f, enum blkif_abi abi, unsigned queues, unsigned order,
+                     bool persistent, unsigned pages);
 void front_free(struct blkfront *f);
 int front_connect(struct blkfront *f, bool adopting); /* 0 or -errno: blk_conn_open() */
 void front_disconnect(struct blkfront *f, bool leave);
