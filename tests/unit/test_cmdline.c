@@ -503,6 +503,8 @@ static void refusals(void **state)
         { { "-kernel", "/boot/vmlinuz", "-append", "root=/dev/xvda ro" },
           "/boot/vmlinuz",
           "kernel=" },
+        { { "-initrd", "/boot/initrd.img" }, "/boot/initrd.img", "ramdisk=" },
+        { { "-append", "console=ttyS0" }, "direct kernel boot", "extra=" },
         { { "-object", "filter-mirror,id=m0,netdev=net0,queue=tx" }, "COLO", "COLO" },
         { { "-vnc", "127.0.0.1:0,password=on,to=99" }, "password", "vncpasswd=" },
         { { "-drive", "file=/a,if=ide,index=1,media=disk,format=qcow2,cache=writeback" },
