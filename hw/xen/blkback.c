@@ -129,18 +129,15 @@ static int open_image(struct disk *d)
 {
     const struct blkback_host *h = d->b->host;
     bool read_only = !text_is(d, "mode", "w");
-    struct error e = { "" };
     int err;
 
     if (d->opened)
         return 0;
     read_params(d, d->params);
-    err = h->open(h->opaque, d->dev.devid, read_only, &d->block, &e);
+    err = h->open(h->opaque, d->dev.devid, read_only, &d->block, &d->dev.why);
     d->opened = err == 0;
     if (err < 0)
         d->block = NULL;
-    if (err < 0 && e.text[0])
-        say(d, e.text);
     return err;
 }
 
@@ -360,11 +357,14 @@ static void change_medium(struct disk *d)
     int err;
 
     close_image(d);
+    error_set(&d->dev.why, 0, "its medium cannot be opened");
     err = open_image(d);
     if (d->conn)
         d->conn->block = d->block;
     if (err == -EINPROGRESS)
         return;
+    if (err < 0)
+        say(d, d->dev.why.text);
     d->opened = true; /* empty, if it cannot be opened */
     d->changing = false;
     if (!d->conn)
@@ -381,13 +381,13 @@ static void disk_changed(struct xenbus_device *dev, const char *key)
 
     if (key && strcmp(key, "params") != 0)
         return;
-    if (!dev->ready) {
-        xenbus_kick(dev);
-        return;
-    }
     read_params(d, params);
     if (strcmp(params, d->params) == 0)
         return;
+    if (!dev->ready) { /* another image may do better */
+        xenbus_kick(dev);
+        return;
+    }
     d->changing = true;
     if (d->conn)
         blk_conn_hold(d->conn, true);

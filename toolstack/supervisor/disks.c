@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "block/lock.h"
-#include "hw/core/log.h"
 #include "toolstack/supervisor/private.h"
 
 enum { EMULATED = 4, HANDOVER_BYTES = 4096, INITIALISING = 1 };
@@ -285,11 +284,10 @@ void disks_open(struct worker *w, uint32_t devid, uint32_t flags)
         m.more = (uint32_t)(find_twin(w->s, &st, &other) + 1);
     if (fd >= 0 && d->direct && !m.more)
         m.more = SUPERVISED_DISK_DIRECT;
-    if (e.text[0])
-        guest_log_line(&w->log, "PV disk", "%s cannot be served: %s", d->vdev[0] ? d->vdev : m.name,
-                       e.text);
     if (fd >= 0)
         snprintf(m.text, sizeof m.text, "%.*s", SUPERVISED_TEXT - 1, d->path);
+    else if (e.text[0]) /* for the worker's line in the log */
+        snprintf(m.text, sizeof m.text, "%s: %.*s", d->vdev, SUPERVISED_TEXT - 40, e.text);
     m.value = fd >= 0 || fd == -ENODATA ? 0 : (uint32_t)-fd;
     worker_send(w, &m, fd);
     free(d);
