@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "block/lock.h"
+#include "hw/xen/handover.h"
 #include "tests/xenstored.h"
 #include "toolstack/supervisor/private.h"
 
@@ -220,6 +222,29 @@ static void both_share_page_and_eventfds(void **state)
         assert_int_equal(n, 3);
         assert_int_equal(eventfd_read(a, &n), -1);
     }
+}
+
+/* A PV worker that is not started again has no disk any more. */
+static void gives_disks_back(void **state)
+{
+    int fd = held_find(&s.pv->held, SUPERVISED_HANDOVER);
+    struct handover_page *page =
+        mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    struct handover_side model = { .slot = &page->slot[2] };
+    eventfd_t n = 0;
+
+    (void)state;
+    assert_true(page != MAP_FAILED);
+    assert_false(handover_claim(&page->slot[2]));
+    assert_true(handover_drain_due(&model) && handover_drained(&model));
+    assert_true(handover_granted(&page->slot[2]));
+    disks_give_up(&s);
+    assert_false(handover_granted(&page->slot[2]));
+    assert_true(handover_may_use(&model));
+    assert_int_equal(eventfd_read(held_find(&s.model->held, SUPERVISED_WAKE_MODEL), &n), 0);
+    munmap(page, sizeof *page);
+    assert_int_equal(held_drop(&s.pv->held, SUPERVISED_HANDOVER), 0);
+    disks_give_up(&s); /* of an older version's device model */
 }
 
 static void opens_and_locks(void **state)
@@ -469,6 +494,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         T(both_share_page_and_eventfds),
+        T(gives_disks_back),
         T(opens_and_locks),
         T(reads_only),
         T(says_what_is_wrong),

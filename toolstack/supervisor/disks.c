@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "block/lock.h"
+#include "hw/xen/handover.h"
 #include "toolstack/supervisor/private.h"
 
 enum { EMULATED = 4, HANDOVER_BYTES = 4096, INITIALISING = 1 };
@@ -85,6 +86,22 @@ int disks_prepare(struct supervisor *s)
     if (ret == 0)
         ret = hold_for_both(s, SUPERVISED_WAKE_PV, make_eventfd());
     return ret;
+}
+
+/* Nobody serves PV disks any more: what the dead one wanted goes back to the emulated disks. */
+void disks_give_up(struct supervisor *s)
+{
+    int fd = held_find(&s->pv->held, SUPERVISED_HANDOVER);
+    struct handover_page *page =
+        fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (page == MAP_FAILED)
+        return;
+    for (unsigned i = 0; i < HANDOVER_SLOTS; i++)
+        handover_release(&page->slot[i]);
+    munmap(page, sizeof *page);
+    if (eventfd_write(held_find(&s->pv->held, SUPERVISED_WAKE_MODEL), 1) < 0)
+        return; /* it looks at the page at its guest's next access, too */
 }
 
 /* ---- the same image ------------------------------------------------------------------------- */
