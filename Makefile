@@ -32,8 +32,9 @@ RULES_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% --coverage,$(CFLAGS))
 # All of the supervisor, which is in every guest's way for as long as it runs: small, and no library
 # but libc. Static where nothing speaks against it (the sanitizers do).
 SUPERVISOR_SRC := hvmdm.c $(wildcard toolstack/supervisor/*.c) toolstack/supervised.c \
-	toolstack/xenstore.c toolstack/xenstore_wire.c toolstack/sandbox_supervisor.c \
-	ioreq/loop.c hw/core/log.c hw/core/arena.c hw/core/state.c
+	toolstack/xenstore.c toolstack/xenstore_wire.c toolstack/sandbox_supervisor.c block/lock.c \
+	hw/xen/handover.c \
+	ioreq/loop.c ioreq/quick.c hw/core/log.c hw/core/arena.c hw/core/state.c
 SUPERVISOR_LDFLAGS = $(if $(findstring -fsanitize,$(LDFLAGS)),$(LDFLAGS),$(filter-out -pie,$(LDFLAGS)) -static)
 # The device that breaks on request is in no program but tests, and in a build for the lab.
 ifeq ($(TEST_FAULTS),yes)
@@ -186,9 +187,11 @@ install: all
 	install -m 755 $(BUILD)/hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/
 	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 uninstall:
-	cd $(DESTDIR)$(PREFIX) && rm -f sbin/hvmdm sbin/hvmdm-ctl libexec/hvmdm/hvmdm-model \
-		share/man/man8/hvmdm.8 share/man/man8/hvmdm-ctl.8
-	cd $(DESTDIR)$(PREFIX) && { [ ! -d libexec/hvmdm ] || rmdir --ignore-fail-on-non-empty libexec/hvmdm; }
+	rm -f $(DESTDIR)$(PREFIX)/sbin/hvmdm $(DESTDIR)$(PREFIX)/sbin/hvmdm-ctl \
+		$(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-model \
+		$(DESTDIR)$(PREFIX)/share/man/man8/hvmdm.8 $(DESTDIR)$(PREFIX)/share/man/man8/hvmdm-ctl.8
+	[ ! -d $(DESTDIR)$(PREFIX)/libexec/hvmdm ] || \
+		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/hvmdm
 
 clean:
 	rm -rf build build-* compile_commands.json

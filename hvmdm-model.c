@@ -5,6 +5,7 @@
  * Parses the arguments that libxl gives a device model, refuses what it does not have, and hands
  * over to toolstack/domain.c.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "hw/core/log.h"
@@ -44,7 +45,12 @@ static int run(const struct config *c, struct error *e)
     err = supervised_open(&s, e);
     if (err < 0)
         return err;
-    if (supervised_role(s) == SUPERVISED_MODEL && supervised_generation(s) == 0)
+    if (!s && c->machine == CONFIG_MACHINE_XENPV)
+        return error_set(
+            e, -ENOTSUP,
+            "a PV guest is served with a supervisor only: start hvmdm, not hvmdm-model");
+    if ((supervised_role(s) == SUPERVISED_MODEL || c->machine == CONFIG_MACHINE_XENPV) &&
+        supervised_generation(s) == 0)
         config_warn(c, warn); /* once, not with each successor */
     return supervised_role(s) == SUPERVISED_PV ? pv_worker_run(s, c, e) : domain_run(c, s, e);
 }

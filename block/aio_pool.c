@@ -258,6 +258,7 @@ struct aio_pool *aio_pool_new(struct loop *l, int fd, const struct aio_client *c
     pool->max_threads = threads;
     pool->idle_ms = idle_ms;
     pool->source.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    pool->source.promised = true;
     pool->source.ready = pool_ready;
     pool->source.opaque = pool;
     if (pool->source.fd < 0)

@@ -160,6 +160,7 @@ struct aio_ring *aio_ring_new(struct loop *l, int fd, const struct aio_client *c
     if (io_uring_queue_init(depth, &ring->ring, 0) < 0)
         goto no_ring;
     ring->source.fd = ring->ring.ring_fd;
+    ring->source.promised = true;
     ring->source.ready = ring_ready;
     ring->source.opaque = ring;
     if (!ring_works(&ring->ring) || loop_add(l, &ring->source, EPOLLIN) < 0)

@@ -109,6 +109,10 @@ bool block_submit(struct block *b, struct block_req *r)
 {
     int err = block_check(b, r);
 
+    if (b->gate && !b->gate(b->gate_opaque, r)) {
+        r->result = -EBUSY;
+        return true;
+    }
     r->block = b;
     r->next = NULL;
     r->transferred = 0;

@@ -62,6 +62,10 @@ struct block {
         uint64_t rd_bytes, wr_bytes, rd_operations, wr_operations, flush_operations, errors;
     } stats;
     unsigned in_flight;
+    /* Asked before each request; false: it is refused, -EBUSY, and counts for nothing. NULL: none.
+     */
+    bool (*gate)(void *opaque, const struct block_req *r);
+    void *gate_opaque;
     struct guest_log_limit log_limit; /* for what the host refuses, which a guest can repeat */
 };
 
@@ -74,6 +78,7 @@ struct block_options {
     bool direct;        /* O_DIRECT (direct-io-safe); otherwise buffered, as libxl asks */
     bool no_lock;       /* the PV twin of a disk that we have locked already */
     bool locked;        /* fd comes from a predecessor: its lock is held, and ours from now on */
+    bool shared;        /* others have the open file too: the lock goes with its last close */
     bool no_ring; /* all I/O must be over when the process is: the kernel's io_uring may go on */
 };
 
@@ -85,7 +90,8 @@ MUST_CHECK int block_open(struct loop *l, const struct block_options *o, struct 
 
 /* Start r. true: finished already, see r->result; false: r->done will be called from the loop, or
  * from block_drain(). Finish at once: out of range, or an iov that does not add up to length
- * (-EINVAL), write or discard on a read-only image (-EROFS), zero length (0).
+ * (-EINVAL), write or discard on a read-only image (-EROFS), the gate is closed (-EBUSY), zero
+ * length (0).
  * Requests are not ordered among themselves; a flush comes after all writes and discards that were
  * submitted before it. Errors of the host are passed on: -ENOSPC, -EIO, -EFAULT (guest memory that
  * iov points to is gone), -EOPNOTSUPP (discard that the host's file system does not know). */
@@ -99,7 +105,8 @@ bool block_resized(struct block *b);
  * host's disk. */
 void block_drain(struct block *b);
 
-/* Drain, flush, unlock, close and free; allowed inside done(). NULL is nothing. */
+/* Drain, flush, unlock unless it is shared, close and free; allowed inside done(). NULL is nothing.
+ */
 void block_close(struct block *b);
 
 /* Close and free without a trace: the image stays locked, for a successor who has it open too.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lock - image locks: open file description locks (fcntl(2), F_OFD_SETLK) on bytes of the image.
+ * lock - opening images, and their locks: open file description locks (fcntl(2), F_OFD_SETLK) on
+ * bytes of the image.
  *
  * Ours is one byte at offset 2^62, far outside any data: exclusive for a writer, shared for
  * readers, so the kernel decides between two of us. On top of it come the bytes by which QEMU
@@ -54,6 +55,26 @@ void image_unlock(int fd)
     lock_byte(fd, F_OFD_SETLK, F_UNLCK, LOCK_READS);
     lock_byte(fd, F_OFD_SETLK, F_UNLCK, LOCK_WRITES);
     lock_byte(fd, F_OFD_SETLK, F_UNLCK, LOCK_DENIES_WRITES);
+}
+
+int image_open_file(const char *path, bool read_only, struct error *e)
+{
+    struct stat st;
+    int fd;
+
+    /* Looked at first: opening a fifo or a tape would already have an effect. */
+    if (stat(path, &st) < 0)
+        return error_set(e, -errno, "cannot open disk image '%s': %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        return error_set(e, -EINVAL, "disk image '%s' is neither a file nor a block device", path);
+    fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return error_set(e, -errno, "cannot open disk image '%s' for %s: %s%s", path,
+                         read_only ? "reading" : "writing", strerror(errno),
+                         !read_only && (errno == EROFS || errno == EACCES)
+                             ? "; access mode 'r' in the disk line would be enough to read it"
+                             : "");
+    return fd;
 }
 
 static int lock_try(int fd, bool read_only)
@@ -149,6 +170,17 @@ static void lock_holder(int fd, char text[LOCK_HOLDER_MAX])
     closedir(proc);
 }
 
+int image_try_lock(int fd, bool read_only, const char *path)
+{
+    int err = lock_try(fd, read_only);
+
+    if (err == -EAGAIN || !err)
+        return err;
+    log_warn("disk image '%s' cannot be locked (%s): nothing keeps two guests from writing it",
+             path, strerror(-err));
+    return 0;
+}
+
 int image_lock(int fd, bool read_only, const char *path, unsigned wait_ms, struct error *e)
 {
     const struct timespec pause = { .tv_nsec = LOCK_RETRY_MS * 1000000L };
@@ -157,7 +189,7 @@ int image_lock(int fd, bool read_only, const char *path, unsigned wait_ms, struc
     bool told = false;
     int err;
 
-    while ((err = lock_try(fd, read_only)) == -EAGAIN && waited < wait_ms) {
+    while ((err = image_try_lock(fd, read_only, path)) == -EAGAIN && waited < wait_ms) {
         if (waited >= LOCK_TELL_MS && !told) {
             lock_holder(fd, holder);
             log_info("disk image '%s' is in use%s; waiting up to %u s for it", path, holder,
@@ -167,14 +199,10 @@ int image_lock(int fd, bool read_only, const char *path, unsigned wait_ms, struc
         nanosleep(&pause, NULL);
         waited += LOCK_RETRY_MS;
     }
-    if (err == -EAGAIN) {
-        lock_holder(fd, holder);
-        return error_set(e, -EBUSY, "disk image '%s' is in use%s%s", path, holder,
-                         read_only ? ", which writes it"
-                                   : "; two guests that write one image would destroy it");
-    }
-    if (err)
-        log_warn("disk image '%s' cannot be locked (%s): nothing keeps two guests from writing it",
-                 path, strerror(-err));
-    return 0;
+    if (!err)
+        return 0;
+    lock_holder(fd, holder);
+    return error_set(e, -EBUSY, "disk image '%s' is in use%s%s", path, holder,
+                     read_only ? ", which writes it"
+                               : "; two guests that write one image would destroy it");
 }

@@ -29,6 +29,7 @@
 #include "block/aio.h"
 #include "block/lock.h"
 #include "block/raw_internal.h"
+#include "ioreq/loop.h"
 #include "hw/core/log.h"
 
 enum {
@@ -216,6 +217,7 @@ static bool may_issue(const struct raw *raw, const struct block_req *r)
 static void raw_count(struct raw *raw, struct block_req *r, int by)
 {
     raw->issued += (unsigned)by;
+    loop_expect(raw->loop, by);
     if (r->op == BLOCK_WRITE || r->op == BLOCK_DISCARD)
         raw->writes_issued += (unsigned)by;
     if (!raw->direct || !is_transfer(r))
@@ -423,24 +425,10 @@ void raw_activity(const struct block *b, struct raw_activity *a)
 
 static int raw_open_path(struct raw *raw, const char *path, struct error *e)
 {
-    bool ro = raw->base.read_only;
-    struct stat st;
-
     if (!path)
         return error_set(e, -EINVAL, "disk image: neither a path nor a descriptor was given");
-    /* Looked at first: opening a fifo or a tape would already have an effect. */
-    if (stat(path, &st) < 0)
-        return error_set(e, -errno, "cannot open disk image '%s': %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-        return error_set(e, -EINVAL, "disk image '%s' is neither a file nor a block device", path);
-    raw->fd = open(path, (ro ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY);
-    if (raw->fd < 0)
-        return error_set(e, -errno, "cannot open disk image '%s' for %s: %s%s", path,
-                         ro ? "reading" : "writing", strerror(errno),
-                         !ro && (errno == EROFS || errno == EACCES)
-                             ? "; access mode 'r' in the disk line would be enough to read it"
-                             : "");
-    return 0;
+    raw->fd = image_open_file(path, raw->base.read_only, e);
+    return raw->fd < 0 ? raw->fd : 0;
 }
 
 /* Takes a descriptor that somebody else opened; how it was opened counts, not what we are told. */
@@ -566,6 +554,7 @@ int raw_open(struct loop *l, const struct block_options *o, const struct raw_tun
         err = image_lock(raw->fd, o->read_only, raw->base.path, raw->tuning.lock_wait_ms, e);
         raw->locked = !err;
     }
+    raw->locked &= !o->shared;
     if (!err && o->direct)
         err = raw_set_direct(raw, e);
     if (!err) {

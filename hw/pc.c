@@ -129,6 +129,13 @@ static int add_platform(struct machine *m, const struct pc_host *h, struct error
     return h->xen_platform ? machine_add(m, &row, e) : 0;
 }
 
+static int add_pvdevice(struct machine *m, const struct pc_host *h, struct error *e)
+{
+    const struct device_row row = { .ops = &xen_pvdevice_ops, .devfn = ANY_PCI };
+
+    return h->xen_pvdevice ? machine_add(m, &row, e) : 0;
+}
+
 static int add_vga(struct machine *m, const struct pc_host *h, struct error *e)
 {
     const struct device_row row = {
@@ -174,6 +181,8 @@ int pc_build(struct machine *m, struct pc_host *h, struct error *e)
         err = add_platform(m, h, e);
     if (err == 0)
         err = add_vga(m, h, e);
+    if (err == 0)
+        err = add_pvdevice(m, h, e);
     if (err == 0)
         err = add_serials(m, h, e);
     if (err == 0)

@@ -24,6 +24,7 @@ struct pc_host {
     uint64_t vram_gfn;   /* where VRAM is parked, see pc_vram_gfn() */
     bool no_acpi;        /* no PIIX4 power management */
     bool xen_platform;   /* Xen platform device and unplug */
+    bool xen_pvdevice;   /* what Windows Update looks for */
     char boot[5];        /* up to three of a, c, d, n */
     unsigned vcpus;      /* present at start */
     uint8_t nvram[128];  /* filled by pc_build() */

@@ -6,6 +6,9 @@
  * set: an idle process sleeps without a timeout. Deadlines sleep in epoll_pwait2() (Linux 5.11),
  * whose nanoseconds make a timerfd unnecessary.
  *
+ * With loop_use_quick() the sleep is a read on one source, when the last look at all of them has
+ * found nothing else, none of them can become ready without a signal, and no deadline is set.
+ *
  * Order of one turn: deferred work, the poll hook, timers that are due, then descriptors.
  * Absent: priorities between sources, signals (use a signalfd), edge triggering (EPOLLET may be
  *         asked for, but then a source that was not drained is not called again).
@@ -14,10 +17,13 @@
 #include "ioreq/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "ioreq/quick.h"
 
 enum {
     LOOP_BATCH = 16,    /* events fetched by one epoll call */
@@ -43,6 +49,12 @@ struct loop {
     struct loop_work *first, *last;
     const struct loop_hooks *hooks;
     struct loop_batch *batch;
+    bool quick;    /* sources are announced */
+    bool silent;   /* at the last look only `reader` had something, or nobody */
+    unsigned mute; /* sources that can become ready without a signal */
+    int expected;  /* events under way on promised sources */
+    struct loop_source *reader;
+    bool (*read)(void *opaque);
 };
 
 uint64_t loop_now(void)
@@ -78,6 +90,15 @@ void loop_free(struct loop *l)
     free(l);
 }
 
+/* Signals tell of data to read, not of room to write. */
+static void note_mute(struct loop *l, struct loop_source *s, bool mute)
+{
+    if (mute != s->mute)
+        l->mute += mute ? 1 : UINT_MAX;
+    s->mute = mute;
+    l->silent = false; /* what it has now, it has not announced */
+}
+
 int loop_add(struct loop *l, struct loop_source *s, uint32_t events)
 {
     struct epoll_event e = { .events = events, .data.ptr = s };
@@ -85,6 +106,9 @@ int loop_add(struct loop *l, struct loop_source *s, uint32_t events)
     if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, s->fd, &e) < 0)
         return -errno;
     s->active = true;
+    s->mute = false;
+    if (l->quick && s != l->reader && !s->promised)
+        note_mute(l, s, events != EPOLLIN || !quick_announce(s->fd));
     return 0;
 }
 
@@ -92,7 +116,11 @@ int loop_modify(struct loop *l, struct loop_source *s, uint32_t events)
 {
     struct epoll_event e = { .events = events, .data.ptr = s };
 
-    return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, s->fd, &e) < 0 ? -errno : 0;
+    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, s->fd, &e) < 0)
+        return -errno;
+    if (l->quick && s != l->reader && !s->promised)
+        note_mute(l, s, events != EPOLLIN || !quick_announce(s->fd));
+    return 0;
 }
 
 void loop_remove(struct loop *l, struct loop_source *s)
@@ -100,11 +128,34 @@ void loop_remove(struct loop *l, struct loop_source *s)
     if (!s->active)
         return;
     s->active = false;
+    note_mute(l, s, false);
     epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL); /* EBADF: the caller closed it already */
     for (struct loop_batch *b = l->batch; b; b = b->outer)
         for (int i = b->next; i < b->count; i++)
             if (b->events[i].data.ptr == s)
                 b->events[i].data.ptr = NULL;
+}
+
+bool loop_use_quick(struct loop *l)
+{
+    l->quick = quick_available();
+    return l->quick;
+}
+
+void loop_set_quick(struct loop *l, struct loop_source *s, bool (*read)(void *opaque))
+{
+    l->reader = s;
+    l->read = read;
+}
+
+void loop_give_up_quick(struct loop *l)
+{
+    l->quick = false;
+}
+
+void loop_expect(struct loop *l, int more)
+{
+    l->expected += more;
 }
 
 void loop_defer(struct loop *l, struct loop_work *w)
@@ -218,7 +269,10 @@ static bool loop_dispatch(struct loop *l, uint64_t timeout)
     struct loop_batch b;
     bool ran = false;
 
+    if (l->quick)
+        quick_forget();
     b.count = loop_wait(l, b.events, timeout);
+    l->silent = b.count <= 0 || (b.count == 1 && b.events[0].data.ptr == l->reader);
     if (b.count <= 0)
         return false; /* timeout, or a signal */
     b.outer = l->batch;
@@ -236,6 +290,13 @@ static bool loop_dispatch(struct loop *l, uint64_t timeout)
     return ran;
 }
 
+/* What has become ready since `silent` was found has poked us. */
+static bool may_read(const struct loop *l)
+{
+    return l->quick && l->silent && l->reader && l->reader->active && !l->mute && !l->expected &&
+           !quick_poked();
+}
+
 bool loop_turn(struct loop *l, bool may_sleep)
 {
     bool ran = loop_run_deferred(l);
@@ -251,6 +312,8 @@ bool loop_turn(struct loop *l, bool may_sleep)
     l->busy_run = 0;
     if (ran || !may_sleep || l->first || l->stop)
         timeout = 0;
+    if (timeout == UINT64_MAX && may_read(l) && l->read(l->reader->opaque))
+        return true;
     return loop_dispatch(l, timeout) || ran;
 }
 

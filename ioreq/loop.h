@@ -17,7 +17,8 @@ struct loop;
 /* Embed one per descriptor; owned by the caller, alive until loop_remove(). */
 struct loop_source {
     int fd;
-    bool active;                                  /* private */
+    bool promised;     /* ready only while its owner has something loop_expect()ed */
+    bool active, mute; /* private */
     void (*ready)(void *opaque, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP */
     void *opaque;
 };
@@ -45,6 +46,16 @@ struct loop *loop_new(void); /* NULL with errno */
 void loop_free(struct loop *l);
 int loop_add(struct loop *l, struct loop_source *s, uint32_t events); /* 0 or -errno */
 int loop_modify(struct loop *l, struct loop_source *s, uint32_t events);
+
+/* Let the loop sleep in a read instead of in epoll (see quick.h) as long as nothing but one source
+ * has anything to do. Before any source is added; only one loop of a process. False: it cannot. */
+bool loop_use_quick(struct loop *l);
+/* `read` waits for this source by quick_read() and serves it; false: it was poked, or failed. */
+void loop_set_quick(struct loop *l, struct loop_source *s, bool (*read)(void *opaque));
+/* Somebody else has been the owner of our descriptors' signals: never sleep in a read again. */
+void loop_give_up_quick(struct loop *l);
+/* So many more (or fewer) events are under way on sources that are `promised`. */
+void loop_expect(struct loop *l, int more);
 void loop_remove(struct loop *l, struct loop_source *s); /* twice is once; does not close the fd */
 void loop_defer(struct loop *l, struct loop_work *w);
 void loop_cancel(struct loop *l, struct loop_work *w);

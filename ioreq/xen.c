@@ -8,13 +8,14 @@
 #include "ioreq/xen_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <xentoolcore.h>
+
+#include "ioreq/quick.h"
 
 /* While the guest writes to the buffered ring its event is not wanted: the ring is emptied at this
  * pace and before every synchronous request. */
@@ -48,6 +49,16 @@ static void timer_arm(struct xen *x)
     struct itimerspec t = { .it_value = { .tv_nsec = BUFFERED_TICK_NS } };
 
     timerfd_settime(x->timer.fd, 0, &t, NULL);
+    if (!x->timer_armed)
+        loop_expect(x->loop, 1);
+    x->timer_armed = true;
+}
+
+static void timer_over(struct xen *x)
+{
+    if (x->timer_armed)
+        loop_expect(x->loop, -1);
+    x->timer_armed = false;
 }
 
 /* The ring's event: leave its port masked and look by timer as long as entries come. */
@@ -71,7 +82,10 @@ static void timer_ready(void *opaque, uint32_t events)
     uint64_t ticks;
 
     (void)events;
-    if (read(x->timer.fd, &ticks, sizeof ticks) < 0 || !x->buffered_busy)
+    if (read(x->timer.fd, &ticks, sizeof ticks) < 0)
+        return;
+    timer_over(x);
+    if (!x->buffered_busy)
         return;
     slots_drain_buffered(&x->slots);
     if (x->slots.counters.buffered != x->buffered_seen) {
@@ -92,27 +106,12 @@ static int vcpu_of(const struct xen *x, evtchn_port_t port)
     return -1;
 }
 
-static ssize_t read_ports(int fd, evtchn_port_t *ports, size_t size)
+/* Notes what was read: ports of vCPUs as masked. True if one of them was there. */
+static bool take_ports(struct xen *x, const evtchn_port_t *ports, size_t n, bool *buffered)
 {
-    ssize_t n;
-
-    do {
-        n = read(fd, ports, size);
-    } while (n < 0 && errno == EINTR);
-    return n;
-}
-
-/* Takes all that the device has; ports of vCPUs are noted as masked. True if one of them was there.
- * One read takes all that was there when it began. What arrives while it runs does not wake us, as
- * the device wakes its reader only when it was empty, and it stays "not empty" until the read ends:
- * so epoll must watch the level, an edge would be missed. */
-static bool take_ports(struct xen *x, bool *buffered)
-{
-    evtchn_port_t ports[SLOTS_MAX_VCPUS + 1];
-    ssize_t n = read_ports(x->events.fd, ports, sizeof ports);
     bool any = false;
 
-    for (ssize_t i = 0; i < n / (ssize_t)sizeof ports[0]; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (ports[i] == x->buffered_port) {
             *buffered = true;
         } else if (x->nr_masked < SLOTS_MAX_VCPUS) {
@@ -123,16 +122,14 @@ static bool take_ports(struct xen *x, bool *buffered)
     return any;
 }
 
-static void events_ready(void *opaque, uint32_t events)
+static void serve(struct xen *x, const evtchn_port_t *read, size_t n)
 {
-    struct xen *x = opaque;
     unsigned first = x->nr_masked, last, ran = 0;
     evtchn_port_t ports[SLOTS_MAX_VCPUS];
     uint64_t seen = __rdtsc();
     bool buffered = false;
 
-    (void)events;
-    if (take_ports(x, &buffered)) {
+    if (take_ports(x, read, n, &buffered)) {
         last = x->nr_masked;
         memcpy(ports, x->masked, last * sizeof ports[0]);
         /* Unmask before looking, or a request that comes in between is not seen; while polling,
@@ -155,6 +152,37 @@ static void events_ready(void *opaque, uint32_t events)
     }
     if (buffered)
         buffered_event(x);
+}
+
+/* One read takes all that was there when it began. What arrives while it runs does not wake us, as
+ * the device wakes its reader only when it was empty, and it stays "not empty" until the read ends:
+ * so epoll must watch the level, an edge would be missed; and a read that begins later finds it. */
+static void events_ready(void *opaque, uint32_t events)
+{
+    evtchn_port_t ports[SLOTS_MAX_VCPUS + 1];
+    struct xen *x = opaque;
+    ssize_t n;
+
+    if (!(events & EPOLLIN))
+        return;
+    do {
+        n = read(x->events.fd, ports, sizeof ports);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0)
+        serve(x, ports, (size_t)n / sizeof ports[0]);
+}
+
+/* The same where the loop has nothing else to do: it sleeps in the read. */
+static bool events_wait(void *opaque)
+{
+    evtchn_port_t ports[SLOTS_MAX_VCPUS + 1];
+    struct xen *x = opaque;
+    ssize_t n = quick_read(x->events.fd, ports, sizeof ports);
+
+    if (n <= 0)
+        return false;
+    serve(x, ports, (size_t)n / sizeof ports[0]);
+    return true;
 }
 
 /* --- Life. */
@@ -181,8 +209,7 @@ static int open_handles(struct xen *x, struct error *e)
     if (!x->call)
         return error_set(e, -errno, "cannot open Xen's hypercall interface: %s", strerror(errno));
     x->events.fd = xenevtchn_fd(x->evtchn);
-    if (fcntl(x->events.fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
-        return error_set(e, -errno, "event channel device: %s", strerror(errno));
+    loop_set_quick(x->loop, &x->events, events_wait);
     x->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (x->timer.fd < 0)
         return error_set(e, -errno, "timerfd: %s", strerror(errno));
@@ -236,7 +263,8 @@ int hv_xen_attach(struct loop *l, unsigned domid, struct hv **out, struct error 
     x->hv.ops = &xen_ops;
     x->loop = l;
     x->domid = (domid_t)domid;
-    x->timer = (struct loop_source){ .fd = -1, .ready = timer_ready, .opaque = x };
+    x->timer =
+        (struct loop_source){ .fd = -1, .promised = true, .ready = timer_ready, .opaque = x };
     x->events = (struct loop_source){ .fd = -1, .ready = events_ready, .opaque = x };
     x->slots.notify = notify;
     x->slots.opaque = x;
@@ -375,6 +403,7 @@ static void stop_listening(struct xen *x)
     loop_remove(x->loop, &x->events);
     loop_remove(x->loop, &x->timer);
     timerfd_settime(x->timer.fd, 0, &off, NULL);
+    timer_over(x);
 }
 
 /* Enabling an enabled server is no change. Each port is pending once when it has been bound: what

@@ -41,6 +41,7 @@ struct xen {
     domid_t domid;
     ioservid_t id;
     bool have_id, enabled, log_dirty;
+    bool timer_armed;   /* the loop expects its end */
     bool buffered_busy; /* its port stays masked, the timer looks after the ring */
     bool forsaken;      /* nobody else will end the server: hv_xen_forsake() */
     bool claiming; /* the server is not ours to change, now: ranges are only noted in `claimed` */

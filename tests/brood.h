@@ -21,9 +21,9 @@
  *     expire            dies after it has handed over
  *     user              it is ready as user 4711, group 4712
  *
- * Other files there: dm-restrict (as libxl starts it then), flood (no worker reads its socket),
- * domain-gone, records, check-fails, check-hangs, self-fails. Functions check with cmocka's
- * assertions.
+ * Other files there: dm-restrict, pv-only (as libxl starts it then), flood (no worker reads its
+ * socket), domain-gone, records, check-fails, check-hangs, self-fails. Functions check with
+ * cmocka's assertions.
  */
 #ifndef TESTS_BROOD_H
 #define TESTS_BROOD_H

@@ -109,6 +109,13 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
     return err;
 }
 
+static int resized(void *vm, struct error *e)
+{
+    (void)e;
+    ((struct fake_vm *)vm)->resized++;
+    return 0;
+}
+
 static unsigned max_vcpus(void *vm)
 {
     (void)vm;
@@ -214,6 +221,7 @@ const struct vm_ops fake_vm_ops = {
     .counters = counters,
     .eject = eject,
     .change_medium = change_medium,
+    .resized = resized,
     .max_vcpus = max_vcpus,
     .vcpu_plugged = vcpu_plugged,
     .plug_vcpu = plug_vcpu,

@@ -14,7 +14,7 @@ struct loop;
 struct fake_vm {
     struct loop *loop; /* stopped by quit, if not NULL */
     enum vm_status status;
-    unsigned conts, stops, quits, wakeups;
+    unsigned conts, stops, quits, wakeups, resized;
     uint32_t plugged;       /* mask of the vCPUs, of 4 at most */
     uint32_t width, height; /* of the picture */
     const char *cd;         /* medium of drive ide-5632, or NULL */

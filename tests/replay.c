@@ -171,6 +171,7 @@ static int describe_board(struct replay *r, struct error *e)
 {
     r->pc.no_acpi = !has(r, "piix4_pm", 0);
     r->pc.xen_platform = has(r, "xen_platform", 0);
+    r->pc.xen_pvdevice = has(r, "xen_pvdevice", 0);
     r->pc.vcpus = 1;
     strcpy(r->pc.boot, "cda");
     for (unsigned i = 0; i < PC_SERIALS; i++)

@@ -25,7 +25,7 @@
 
 enum { READ = 2, DIRECTORY = 1, WATCH = 4, UNWATCH = 5, WRITE = 11, RM = 13, EVENT = 15, ERR = 16 };
 enum { BEGIN = 6, END = 7 };
-enum { CLIENTS = 4, NODES = 256, WATCHES = 96 };
+enum { CLIENTS = 4, NODES = 256, WATCHES = 160 };
 
 struct message {
     uint32_t type, request, transaction, length;

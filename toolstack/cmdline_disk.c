@@ -239,6 +239,8 @@ static int device_vga(struct cmdline *p, enum config_vga vga, char *rest)
     return ret;
 }
 
+enum { PVDEVICE_XENSERVER = 0xc000 }; /* the one that libxl asks for */
+
 static int device_pvdevice(struct cmdline *p, char *rest)
 {
     uint64_t id = 0;
@@ -247,12 +249,14 @@ static int device_pvdevice(struct cmdline *p, char *rest)
 
     while (ret == 0 && (key = cmdline_next(&rest, &v))) {
         if (!strcmp(key, "device-id"))
-            ret = cmdline_number(p, "device-id", v, 1, 0xffff, &id);
+            ret = cmdline_number(p, "device-id", v, PVDEVICE_XENSERVER, PVDEVICE_XENSERVER, &id);
         else
             ret = cmdline_bad_key(p, key, v);
     }
+    if (ret == 0 && !id)
+        ret =
+            error_set(p->e, -EINVAL, "argument -device xen-pvdevice: device-id=0xc000 is missing");
     p->c->pvdevice_id = (uint32_t)id;
-    cmdline_wants(p, FEATURE_PVDEVICE, NULL);
     return ret;
 }
 
@@ -523,6 +527,10 @@ int cmdline_finish(struct cmdline *p)
         return 0;
     if (!c->have_domid)
         return error_set(p->e, -EINVAL, "argument -xen-domid is missing (see hvmdm --help)");
+    if (c->xen_attach && c->machine != CONFIG_MACHINE_XENPV)
+        return error_set(p->e, -EINVAL, "argument -xen-attach needs -machine xenpv");
+    if (c->machine == CONFIG_MACHINE_XENPV && c->domid_restrict)
+        cmdline_wants(p, FEATURE_PV_RESTRICT, NULL);
     if (c->machine != CONFIG_MACHINE_XENPV && !c->ram_mib)
         return error_set(p->e, -EINVAL, "argument -m is missing: how much memory has the guest?");
     ret = finish_chardevs(p);

@@ -70,7 +70,7 @@ struct config_nic {
 
 /* What an argument asked for and we cannot do yet; refuse.c has a sentence for each. */
 enum config_feature {
-    FEATURE_PV,
+    FEATURE_PV_RESTRICT,
     FEATURE_CIRRUS,
     FEATURE_QXL,
     FEATURE_NIC,
@@ -84,7 +84,6 @@ enum config_feature {
     FEATURE_INCOMING,
     FEATURE_COLO,
     FEATURE_IGD,
-    FEATURE_PVDEVICE,
     FEATURE_VNC_PASSWORD,
     FEATURE_IMAGE_FORMAT,
     FEATURE_IMAGE_NBD,
@@ -129,7 +128,7 @@ struct config {
     uint64_t max_ram_below_4g; /* bytes; 0: not given */
     enum config_vga vga;
     uint32_t vgamem_mib;
-    uint32_t pvdevice_id;              /* 0: none */
+    uint32_t pvdevice_id;              /* 0xc000, XenServer's; 0: none */
     uint64_t features;                 /* bits of enum config_feature */
     const char *detail[FEATURE_COUNT]; /* what to name in the sentence, or NULL */
 

@@ -3,13 +3,14 @@
 #include "toolstack/domain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "hw/xen/refused.h"
 #include "hw/xen/vkbd.h"
 #include "ioreq/pv.h"
+#include "ioreq/quick.h"
 #include "ioreq/xen.h"
 #include "toolstack/crash.h"
 #include "toolstack/ctl.h"
@@ -19,31 +20,41 @@
 
 /* --- Signals: libxl sends SIGHUP and does not wait. */
 
+static int asked_to_end =
+    -1; /* a pipe: unlike a signalfd it can wake a loop that sleeps in a read */
+
+static void ask_to_end(int sig)
+{
+    int before = errno;
+    ssize_t n = write(asked_to_end, "", 1); /* full: it has been asked already */
+
+    (void)sig;
+    (void)n;
+    errno = before;
+}
+
 static void signal_ready(void *opaque, uint32_t events)
 {
     struct domain *d = opaque;
-    struct signalfd_siginfo info;
 
     (void)events;
-    if (read(d->signals.fd, &info, sizeof info) == sizeof info)
-        loop_stop(d->loop);
+    loop_stop(d->loop);
 }
 
 static int catch_signals(struct domain *d, struct error *e)
 {
-    sigset_t set;
+    static const int signals[] = { SIGHUP, SIGTERM, SIGINT };
+    int ends[2], err = 0;
 
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    d->signals = (struct loop_source){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-                                       .ready = signal_ready,
-                                       .opaque = d };
-    if (d->signals.fd < 0)
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_set(e, -errno, "cannot receive signals: %s", strerror(errno));
+    asked_to_end = ends[1];
+    d->signals = (struct loop_source){ .fd = ends[0], .ready = signal_ready, .opaque = d };
+    for (size_t i = 0; i < ARRAY_SIZE(signals) && err == 0; i++)
+        err = quick_catch(signals[i], ask_to_end);
+    if (err < 0)
+        return error_set(e, err, "cannot receive signals: %s", strerror(-err));
     return loop_add(d->loop, &d->signals, EPOLLIN);
 }
 
@@ -125,12 +136,15 @@ static void stop(struct domain *d)
     if (d->hv)
         d->hv->ops->destroy(d->hv);
     domain_close_host(d);
+    domain_close_twins(d);
     arena_destroy(&d->arena);
     arena_destroy(&d->spare);
     xenstore_close(d->xs);
     if (d->signals.active) {
         loop_remove(d->loop, &d->signals);
         close(d->signals.fd);
+        close(asked_to_end);
+        asked_to_end = -1;
     }
     supervised_close(d->s);
     loop_free(d->loop);
@@ -140,13 +154,14 @@ int domain_live(struct domain *d, struct error *e)
 {
     int err = 0;
 
-    d->arena.fd = d->spare.fd = -1;
+    d->arena.fd = d->spare.fd = d->wake.fd = d->wake_pv = -1;
     d->loop = loop_new();
     if (!d->loop) {
         err = error_set(e, -errno, "cannot make an event loop: %s", strerror(errno));
         supervised_close(d->s);
         return err;
     }
+    loop_use_quick(d->loop);
     err = catch_signals(d, e);
     if (err == 0)
         err = meet_supervisor(d, e);
@@ -188,9 +203,12 @@ static int listen_qmp(struct domain *d, struct error *e)
 
 int domain_probe(const struct config *c, struct error *e)
 {
-    struct domain d = {
-        .config = c, .arena = { .fd = -1 }, .spare = { .fd = -1 }, .status = VM_PRELAUNCH
-    };
+    struct domain d = { .config = c,
+                        .arena.fd = -1,
+                        .spare.fd = -1,
+                        .wake.fd = -1,
+                        .wake_pv = -1,
+                        .status = VM_PRELAUNCH };
     int err;
 
     d.loop = loop_new();

@@ -139,6 +139,7 @@ static void dummy_host(struct trial *t, const struct domain_state *board)
 
     pc->no_acpi = board->no_acpi;
     pc->xen_platform = board->xen_platform;
+    pc->xen_pvdevice = board->xen_pvdevice;
     pc->vcpus = board->vcpus;
     pc->vram_bytes = board->vram_bytes;
     pc->vram_gfn = board->vram_gfn;

@@ -28,6 +28,7 @@ void domain_hand_over(struct domain *d)
         return;
     d->hv->ops->drain(d->hv);
     machine_drain(d->m);
+    domain_rest_twins(d);
     rest(d, true);
     gmem_invalidate(machine_gmem(d->m));
     hv_xen_release(d->hv);
@@ -48,8 +49,12 @@ int domain_take_back(struct domain *d, struct error *e)
         err = hv_xen_start(d->hv, e);
     if (err < 0)
         return err;
+    loop_give_up_quick(d->loop); /* signals went to the successor meanwhile */
     d->leave = false;
     rest(d, false);
+    err = domain_serve_twins(d, e);
+    if (err < 0)
+        return err;
     hv_xen_scan(d->hv, machine_ring_next(d->m));
     return 0;
 }

@@ -53,7 +53,7 @@ int domain_hold_disk(struct domain *d, unsigned place, struct block *b, struct e
 static int open_disk(struct domain *d, unsigned place, struct error *e)
 {
     const struct config_disk *c = config_ide(d->config, place);
-    struct block_options o = { .fd = -1, .no_ring = d->s != NULL };
+    struct block_options o = { .fd = -1, .no_ring = d->s != NULL, .shared = d->s != NULL };
     char name[SUPERVISED_NAME];
     int err;
 
@@ -91,6 +91,7 @@ void domain_drop_unplugged(struct domain *d)
         block_close(b);
         if (domain_hold_disk(d, i, NULL, &e) < 0)
             log_error("%s", e.text);
+        domain_tell_unplugged(d, i);
     }
 }
 
@@ -185,10 +186,13 @@ int domain_open_host(struct domain *d, struct error *e)
 
     d->pc.no_acpi = c->no_acpi;
     d->pc.xen_platform = c->machine == CONFIG_MACHINE_XENFV;
+    d->pc.xen_pvdevice = c->pvdevice_id != 0;
     d->pc.vcpus = c->vcpus ? c->vcpus : 1;
     snprintf(d->pc.boot, sizeof d->pc.boot, "%s", c->boot ? c->boot : "cda");
     for (unsigned i = 0; i < PC_DISKS && err == 0; i++)
         err = open_disk(d, i, e);
+    if (err == 0)
+        err = domain_open_twins(d, e);
     for (unsigned i = 0; i < c->nserials && i < PC_SERIALS && err == 0; i++)
         err = open_serial(d, i, e);
     if (err == 0)

@@ -4,8 +4,10 @@
 #define TOOLSTACK_DOMAIN_PRIVATE_H
 
 #include "display/display.h"
+#include "block/block.h"
 #include "firmware/rom.h"
 #include "hw/pc.h"
+#include "hw/xen/handover.h"
 #include "ioreq/kept.h"
 #include "ioreq/loop.h"
 #include "toolstack/config.h"
@@ -33,7 +35,8 @@ enum { DOMAIN_PATH = 256 };           /* of a medium; may be cut, as in struct b
     F(S, uint32_t, vcpus, 0xffff, 1)                                                               \
     F(S, uint32_t, vram_bytes, ANY, 1)                                                             \
     F(S, uint64_t, vram_gfn, ANY, 1)                                                               \
-    F(S, uint32_t, rom_bytes, ANY, 1)
+    F(S, uint32_t, rom_bytes, ANY, 1)                                                              \
+    F(S, uint8_t, xen_pvdevice, 1, 2)
 /* clang-format on */
 STATE_DEFINE(domain, DOMAIN_STATE);
 
@@ -42,6 +45,14 @@ struct domain;
 struct domain_serial {
     struct domain *d;
     unsigned n;
+};
+
+/* One emulated hard disk, and who may use its image (domain_twins.c). */
+struct domain_twin {
+    struct domain *d;
+    struct block *block; /* NULL: none, or not any more */
+    struct handover_side side;
+    struct block_req flush;
 };
 
 struct domain {
@@ -62,6 +73,10 @@ struct domain {
     struct rom vga_rom;
     struct display display;
     struct domain_serial serial[PC_SERIALS];
+    struct handover_page *handover; /* NULL: disks have no PV twins */
+    struct loop_source wake;        /* by the PV worker; fd -1: none */
+    int wake_pv;
+    struct domain_twin twins[PC_DISKS];
     struct qmp *qmp;
     struct ctl *ctl;
     struct xenstore *xs;
@@ -94,6 +109,20 @@ MUST_CHECK int domain_hold_disk(struct domain *d, unsigned place, struct block *
 void domain_drop_unplugged(struct domain *d);
 /* A hard disk may be missing only if the guest has unplugged it. */
 MUST_CHECK int domain_check_disks(struct domain *d, struct error *e);
+
+/* --- domain_twins.c: disks that the PV worker may want to have. */
+/* Takes what the supervisor holds for that, puts a gate before each hard disk. To be called when
+ * the images are open. */
+MUST_CHECK int domain_open_twins(struct domain *d, struct error *e);
+/* The guest is ours: tell which disks are not there, listen to the PV worker. */
+MUST_CHECK int domain_serve_twins(struct domain *d, struct error *e);
+/* Finish what runs; nothing is said any more from now on. */
+void domain_rest_twins(struct domain *d);
+/* The image of this place has been closed, for good. */
+void domain_tell_unplugged(struct domain *d, unsigned place);
+/* An image has another size: whoever serves PV disks looks again. -ENOTSUP: nobody does. */
+MUST_CHECK int domain_tell_resized(struct domain *d);
+void domain_close_twins(struct domain *d);
 
 /* --- domain_record.c: the arena, what is in it and what is built on it. */
 /* The record in d->arena, found or (in a fresh arena) made. */

@@ -53,6 +53,7 @@ void domain_fill_record(struct domain *d)
         return;
     r->no_acpi = pc->no_acpi;
     r->xen_platform = pc->xen_platform;
+    r->xen_pvdevice = pc->xen_pvdevice;
     r->vcpus = pc->vcpus;
     r->vram_bytes = pc->vram_bytes;
     r->vram_gfn = pc->vram_gfn;

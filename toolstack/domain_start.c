@@ -190,6 +190,8 @@ static int start_fresh(struct domain *d, struct error *e)
     if (err == 0)
         err = hv_xen_start(d->hv, e);
     if (err == 0)
+        err = domain_serve_twins(d, e);
+    if (err == 0)
         err = d->s ? tell_ready(d, e) : xenstore_say_running(d->xs, d->config->domid, e);
     return err;
 }
@@ -261,6 +263,9 @@ static int start_successor(struct domain *d, struct error *e)
     if (err < 0)
         return err;
     d->leave = false;
+    err = domain_serve_twins(d, e);
+    if (err < 0)
+        return err;
     arena_destroy(&d->spare);
     if (!supervised_vitals(d->s)->quiet)
         log_info("generation %u serves the guest now", (unsigned)supervised_generation(d->s));

@@ -210,7 +210,8 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
                                .fd = fd,
                                .format = format ? format : "raw",
                                .read_only = true,
-                               .no_ring = d->s != NULL };
+                               .no_ring = d->s != NULL,
+                               .shared = d->s != NULL };
     struct block *b = NULL;
     unsigned place;
     int err = find_drive(d, id, &place, e);
@@ -228,6 +229,13 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
     if (err < 0)
         block_close(b);
     return err;
+}
+
+static int resized(void *vm, struct error *e)
+{
+    int err = domain_tell_resized(vm);
+
+    return err < 0 ? error_set(e, err, "nobody serves PV disks here") : 0;
 }
 
 static unsigned max_vcpus(void *vm)
@@ -335,6 +343,7 @@ const struct vm_ops domain_vm_ops = {
     .counters = counters,
     .eject = eject,
     .change_medium = change_medium,
+    .resized = resized,
     .max_vcpus = max_vcpus,
     .vcpu_plugged = vcpu_plugged,
     .plug_vcpu = plug_vcpu,

@@ -29,7 +29,8 @@ static const char help[] =
     "The guest:\n"
     "  -xen-domid N           the domain to serve\n"
     "  -name NAME             its name\n"
-    "  -machine TYPE          xenfv, pc (no Xen platform device) or none (probe: QMP only);\n"
+    "  -machine TYPE          xenfv, pc (no Xen platform device), xenpv (with -xen-attach: PV\n"
+    "                         back ends only) or none (probe: QMP only);\n"
     "                         with ,accel=xen ,suppress-vmdesc=on ,max-ram-below-4g=BYTES\n"
     "  -m MIB                 memory without video memory\n"
     "  -smp N[,maxcpus=M]     virtual CPUs, at most 128\n"
@@ -61,9 +62,8 @@ static const char help[] =
     "  -chroot DIR            accepted; an empty root takes the place of DIR\n"
     "  -run-with user=USER,chroot=DIR                         the same\n"
     "\n"
-    "Understood, and refused with the line of xl.cfg that cures it: -xen-attach, -incoming,\n"
-    "-kernel, -initrd, -append, -usb, -usbdevice, -netdev, -spice, -object, other -device\n"
-    "models.\n"
+    "Understood, and refused with the line of xl.cfg that cures it: -incoming, -kernel, -initrd,\n"
+    "-append, -usb, -usbdevice, -netdev, -spice, -object, other -device models.\n"
     "\n"
     "A running device model answers hvmdm-ctl(8). See also hvmdm(8), xl.cfg(5).\n";
 

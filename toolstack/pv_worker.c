@@ -12,12 +12,16 @@
 #include "toolstack/pv_worker.h"
 
 #include <errno.h>
+#include <signal.h>
 
 #include "hw/core/log.h"
+#include "hw/xen/blkback.h"
 #include "hw/xen/refused.h"
 #include "hw/xen/vkbd.h"
 #include "toolstack/crash.h"
 #include "toolstack/pv_consoles.h"
+#include "toolstack/pv_disks.h"
+#include "toolstack/pv_qmp.h"
 #include "toolstack/sandbox.h"
 #include "toolstack/xenstore.h"
 
@@ -30,7 +34,11 @@ struct pv_worker {
     struct vkbd *vkbd;
     struct pv_consoles *consoles;
     struct refused *refused;
+    struct pv_disks *disks;
+    struct blkback *blkback;
+    struct pv_qmp *qmp; /* NULL: the device model has that */
     struct sandbox box;
+    int result; /* of the loop: 0, or -errno when going on was impossible */
 };
 
 static void hand_over(void *opaque)
@@ -40,25 +48,48 @@ static void hand_over(void *opaque)
     vkbd_pause(w->vkbd);
     pv_consoles_pause(w->consoles);
     refused_pause(w->refused);
+    blkback_pause(w->blkback);
+    pv_disks_pause(w->disks);
+    pv_qmp_rest(w->qmp, true);
     if (supervised_handed_over(w->s) < 0)
         log_warn("the supervisor does not hear that the PV worker has handed over");
+}
+
+/* A predecessor's connections go on. */
+static int serve(struct pv_worker *w, struct error *e)
+{
+    vkbd_resume(w->vkbd);
+    pv_consoles_resume(w->consoles);
+    refused_resume(w->refused);
+    blkback_resume(w->blkback);
+    pv_qmp_rest(w->qmp, false);
+    return pv_disks_resume(w->disks, w->blkback, e);
 }
 
 static void resume(void *opaque)
 {
     struct pv_worker *w = opaque;
+    struct error e = { "" };
 
-    vkbd_resume(w->vkbd);
-    pv_consoles_resume(w->consoles);
-    refused_resume(w->refused);
+    w->result = serve(w, &e);
+    if (w->result == 0)
+        return;
+    log_error("%s", e.text);
+    loop_stop(w->loop);
 }
 
-/* Asked at each turn of the loop. There are no timers. */
-static uint64_t no_deadline(void *opaque)
+/* Asked at each turn of the loop. */
+static uint64_t deadline(void *opaque)
 {
-    (void)opaque;
+    const struct pv_worker *w = opaque;
+
     crash_alive();
-    return UINT64_MAX;
+    return pv_disks_deadline(w->disks);
+}
+
+static void expired(void *opaque)
+{
+    pv_disks_expired(((struct pv_worker *)opaque)->disks);
 }
 
 static int bind_life(struct pv_worker *w, struct error *e)
@@ -99,6 +130,10 @@ static int open_back_ends(struct pv_worker *w, unsigned domid, struct error *e)
     err = pv_consoles_serve(w->consoles, w->x, w->pv, events, e);
     if (err == 0)
         err = refused_open(w->x, domid, &w->refused, e);
+    if (err == 0)
+        err = blkback_open(w->x, domid, w->loop, w->pv, pv_disks_host(w->disks), &w->blkback, e);
+    if (err == 0)
+        blkback_count(w->blkback, events);
     return err;
 }
 
@@ -118,12 +153,19 @@ static int start(struct pv_worker *w, const struct config *c, pv_open_fn *open, 
     if (err == 0)
         err = pv_consoles_open(w->loop, c, w->s, &w->consoles, e);
     if (err == 0)
+        err = pv_disks_open(w->loop, w->s, &w->disks, e);
+    if (err == 0 && c->machine == CONFIG_MACHINE_XENPV)
+        err = pv_qmp_open(w->loop, c, w->s, w->disks, &w->qmp, e);
+    if (err == 0)
         err = confine(w, e);
     if (err == 0)
         err = open_back_ends(w, c->domid, e);
+    if (err == 0)
+        err = serve(w, e); /* before we are ready */
     if (err < 0)
         return err;
-    resume(w); /* a predecessor's connections are served before we are ready */
+    w->hooks = (struct loop_hooks){ .deadline = deadline, .expired = expired, .opaque = w };
+    loop_set_hooks(w->loop, &w->hooks);
     err = supervised_listen(w->s, w->loop, &calls);
     if (err == 0)
         err = supervised_ready(w->s);
@@ -132,6 +174,9 @@ static int start(struct pv_worker *w, const struct config *c, pv_open_fn *open, 
 
 static void stop(struct pv_worker *w)
 {
+    pv_qmp_close(w->qmp);
+    blkback_close(w->blkback);
+    pv_disks_close(w->disks);
     refused_close(w->refused);
     pv_consoles_close(w->consoles);
     vkbd_close(w->vkbd);
@@ -144,22 +189,22 @@ static void stop(struct pv_worker *w)
 
 int pv_worker_serve(struct supervised *s, const struct config *c, pv_open_fn *open, struct error *e)
 {
-    struct pv_worker w = { .s = s, .hooks = { .deadline = no_deadline } };
+    struct pv_worker w = { .s = s };
     int err;
 
     log_set_domain(c->domid);
+    signal(SIGIO, SIG_IGN); /* a captured device model of this user might send it */
     w.loop = loop_new();
     if (!w.loop) {
         err = error_set(e, -errno, "cannot make an event loop: %s", strerror(errno));
         supervised_close(s);
         return err;
     }
-    loop_set_hooks(w.loop, &w.hooks);
     err = start(&w, c, open, e);
     if (err == 0)
         loop_run(w.loop);
     stop(&w);
-    return err;
+    return err < 0 ? err : w.result;
 }
 
 #ifdef CONFIG_XEN

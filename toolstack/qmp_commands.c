@@ -438,6 +438,18 @@ static json_t *cmd_change_medium(struct qmp_call *c)
         c, id, c->ops->change_medium(c->vm, id, fd, path, format ? format : "raw", &c->error));
 }
 
+/* The image's own size counts: whoever looks after the host has changed that before. */
+static json_t *cmd_block_resize(struct qmp_call *c)
+{
+    if (!json_is_integer(json_object_get(c->args, "size"))) {
+        error_set(&c->error, -EINVAL, "Parameter 'size' is missing or is no number");
+        return NULL;
+    }
+    if (!c->ops->resized)
+        return missing(c, "take up another size of a disk");
+    return done(c->ops->resized(c->vm, &c->error));
+}
+
 /* ---- migration, power ----------------------------------------------------------------------- */
 
 static json_t *cmd_dirty_log(struct qmp_call *c)
@@ -529,6 +541,7 @@ static const struct qmp_command commands[] = {
     { "remove-fd", cmd_remove_fd, "fdset-id [fd]" },
     { "query-fdsets", cmd_query_fdsets, "" },
     { "blockdev-change-medium", cmd_change_medium, "id filename [format]" },
+    { "block_resize", cmd_block_resize, "[device] [node-name] size (that of the image counts)" },
     { "query-block", cmd_query_block, "" },
     { "query-blockstats", cmd_query_blockstats, "" },
     { "xen-set-global-dirty-log", cmd_dirty_log, "enable" },
@@ -621,10 +634,15 @@ static json_t *cmd_human_monitor_command(struct qmp_call *c)
         info_pci(c, &t);
     else if (!strcmp(line, "info cpus"))
         info_cpus(c, &t);
+    else if (!strncmp(line, "block_resize ", 13))
+        say(&t, "%s",
+            !c->ops->resized                        ? "this device model has no disks\r\n"
+            : c->ops->resized(c->vm, &c->error) < 0 ? c->error.text
+                                                    : "");
     else if (!strcmp(line, "help") || !strcmp(line, "info"))
         say(&t,
-            "info status, info version, info block, info chardev, info pci, info cpus; for more "
-            "use hvmdm-ctl(8) or QMP\r\n");
+            "info status, info version, info block, info chardev, info pci, info cpus, block_resize "
+            "DISK SIZE (when its image has another size); for more use hvmdm-ctl(8) or QMP\r\n");
     else
         say(&t, "unknown command: '%.200s' (try: help)\r\n", line);
     return json_text(t.bytes);

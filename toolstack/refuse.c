@@ -17,8 +17,9 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-    { FEATURE_PV, "PV and PVH guests are not served yet",
-      "leave device_model_override= out of this guest's xl.cfg" },
+    { FEATURE_PV_RESTRICT,
+      "dm_restrict=1 is for guests with emulated hardware, and this one is PV or PVH",
+      "remove dm_restrict= from xl.cfg" },
     { FEATURE_CIRRUS, "there is no Cirrus graphics card (xl's default) yet",
       "write vga=\"stdvga\" in xl.cfg" },
     { FEATURE_QXL, "there is no QXL graphics card", "write vga=\"stdvga\" in xl.cfg" },
@@ -34,13 +35,11 @@ static const struct refusal refusals[] = {
       "write spice=0 in xl.cfg and remove spiceusbredirection=" },
     { FEATURE_SDL, "there is no SDL window", "write sdl=0 in xl.cfg" },
     { FEATURE_KERNEL, "direct kernel boot is not there yet",
-      "remove kernel=, ramdisk= and cmdline= from xl.cfg and boot from a disk or CD" },
+      "remove kernel=, ramdisk=, cmdline=, root= and extra= from xl.cfg and boot from a disk or CD" },
     { FEATURE_INCOMING, "not yet able to restore a saved or migrated guest",
       "start it afresh with xl create" },
     { FEATURE_COLO, "COLO replication is not supported", "migrate without -c (COLO)" },
     { FEATURE_IGD, "graphics pass-through is not there yet", "remove gfx_passthru= from xl.cfg" },
-    { FEATURE_PVDEVICE, "there is no XenServer PV device yet",
-      "remove vendor_device= from xl.cfg" },
     { FEATURE_VNC_PASSWORD, "there is no VNC server yet that could ask for a password",
       "remove vncpasswd= from xl.cfg" },
     { FEATURE_IMAGE_FORMAT, "only raw disk images can be read yet",

@@ -27,10 +27,10 @@
 #include "hw/core/log.h"
 
 enum {
-    /* Threads of all processes with this user id: four disks with four threads each, two device
-     * models during an upgrade, the PV worker; twice that. */
-    SANDBOX_THREADS = 80,
-    SANDBOX_SPARE_FDS = 128, /* connections, media that are inserted later */
+    /* Threads of all processes with this user id: two device models during an upgrade with four
+     * disks each and four threads for a disk, the PV worker with 32 disks, and some. */
+    SANDBOX_THREADS = 256,
+    SANDBOX_SPARE_FDS = 256, /* connections, media and PV disks that come later */
 };
 
 /* Any directory that surely exists; only our own namespace sees the mount. */

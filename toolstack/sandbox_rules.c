@@ -97,27 +97,30 @@ static const struct rule rules[] = {
     IF(M, getsockopt, EQ(1, SOL_SOCKET), EQ(2, SO_ACCEPTCONN)),
     IF(M, setsockopt, EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY)),
 
-    /* Images, character streams. */
-    ALLOW(M, pread64),
+    /* Images, emulated or PV, with bounce memory where they go past the host's cache; journals of
+     * PV disks; character streams. */
+    ALLOW(BOTH, pread64),
     ALLOW(M, pwrite64),
-    ALLOW(M, preadv),
-    ALLOW(M, pwritev),
-    ALLOW(M, preadv2),
-    ALLOW(M, pwritev2),
-    ALLOW(M, fdatasync),
-    ALLOW(M, ftruncate),
-    IF(M, fallocate, EQ(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)),
-    ALLOW(M, memfd_create),
+    ALLOW(BOTH, preadv),
+    ALLOW(BOTH, pwritev),
+    ALLOW(BOTH, preadv2),
+    ALLOW(BOTH, pwritev2),
+    ALLOW(BOTH, fdatasync),
+    ALLOW(BOTH, ftruncate),
+    IF(BOTH, fallocate, EQ(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)),
+    ALLOW(BOTH, memfd_create),
+    IF(P, fcntl, EQ(1, F_ADD_SEALS)),
     ALLOW(BOTH, fstat),
     IF(BOTH, newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)),
     IF(BOTH, fcntl, EQ(1, F_GETFL)),
     IF(BOTH, fcntl, EQ(1, F_SETFL)),
     IF(BOTH, fcntl, EQ(1, F_GETFD)),
     IF(BOTH, fcntl, EQ(1, F_SETFD)),
+    IF(M, fcntl, EQ(1, F_SETOWN)), /* wake us by SIGIO; others of this user ignore it */
     IF(M, fcntl, EQ(1, F_DUPFD_CLOEXEC)),
     IF(M, fcntl, EQ(1, F_OFD_SETLK)),
     IF(M, fcntl, EQ(1, F_OFD_GETLK)),
-    IF(M, ioctl, EQ(1, BLKGETSIZE64)),
+    IF(BOTH, ioctl, EQ(1, BLKGETSIZE64)),
     IF(BOTH, ioctl, EQ(1, TIOCGPTPEER)),
     IF(M, ioctl, EQ(1, TCSETSW)),
     IF(BOTH, ioctl, EQ(1, TCGETS)), /* isatty(), which stdio asks */
@@ -139,6 +142,7 @@ static const struct rule rules[] = {
     IF(P, ioctl, EQ(1, IOCTL_GNTDEV_MAP_GRANT_REF)),
     IF(P, ioctl, EQ(1, IOCTL_GNTDEV_UNMAP_GRANT_REF)),
     IF(P, ioctl, EQ(1, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR)),
+    IF(P, ioctl, EQ(1, IOCTL_GNTDEV_GRANT_COPY)), /* of disks: pages that are not kept mapped */
 #endif
 
     /* Memory. Advice gives no rights. */
@@ -152,12 +156,12 @@ static const struct rule rules[] = {
     /* Threads of the disks. Without clone3, whose flags are out of our sight, the C library uses
      * clone. */
     ANSWER(BOTH, clone3, ENOSYS),
-    IF(M, clone, EQ(0, THREAD)),
-    ALLOW(M, set_robust_list),
-    ALLOW(M, rseq),
-    ALLOW(M, sched_getaffinity),
-    ALLOW(M, sched_yield), /* exit(), while a thread holds the lock of a stream */
-    ALLOW(M, exit),
+    IF(BOTH, clone, EQ(0, THREAD)),
+    ALLOW(BOTH, set_robust_list),
+    ALLOW(BOTH, rseq),
+    ALLOW(BOTH, sched_getaffinity),
+    ALLOW(BOTH, sched_yield), /* exit(), while a thread holds the lock of a stream */
+    ALLOW(BOTH, exit),
     ALLOW(BOTH, futex),
     ALLOW(BOTH, restart_syscall),
 

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -76,7 +78,8 @@ static void *thread(void *opaque)
 {
     struct things *t = opaque;
     char *p = malloc(100000), *q = malloc(200000);
-    bool ok = p && q && pwrite(t->image, "thread", 6, 100) == 6;
+    struct iovec part = { (char[]){ "thread" }, 6 };
+    bool ok = p && q && pwritev(t->image, &part, 1, 100) == 6;
 
     free(q);
     free(p);
@@ -134,16 +137,43 @@ static int work_timers(struct things *t)
 
 static int work_image(struct things *t)
 {
-    struct flock lock = { .l_type = F_WRLCK, .l_len = 1 };
-    char bytes[8];
+    char bytes[8], text[8] = "sandbox";
+    struct iovec in = { bytes, 8 }, out = { text, 8 };
 
-    if (pwrite(t->image, "sandbox", 8, 512) != 8 || pread(t->image_read_only, bytes, 8, 512) != 8 ||
-        memcmp(bytes, "sandbox", 8) != 0)
+    if (pwritev2(t->image, &out, 1, 512, 0) != 8 ||
+        preadv2(t->image_read_only, &in, 1, 512, 0) != 8 || pread(t->image, bytes, 8, 512) != 8 ||
+        memcmp(bytes, text, 8) != 0)
         return -EIO;
-    if (fdatasync(t->image) < 0 || fcntl(t->image, F_OFD_SETLK, &lock) < 0 ||
+    if (fdatasync(t->image) < 0 ||
         fallocate(t->image, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) < 0)
         return -errno;
     return eventfd(0, EFD_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int work_lock(struct things *t)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_len = 1 };
+
+    return fcntl(t->image, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+/* Of an image that is a block device; this one is none. */
+static int work_size(struct things *t)
+{
+    uint64_t size;
+
+    return ioctl(t->image, BLKGETSIZE64, &size) < 0 && errno == ENOTTY ? 0 : -EIO;
+}
+
+/* What outlives a PV worker. */
+static int work_journal(struct things *t)
+{
+    int fd = memfd_create("journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    (void)t;
+    if (fd < 0 || ftruncate(fd, 4096) < 0)
+        return -errno;
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0 ? -errno : 0;
 }
 
 static int work_accept(struct things *t)
@@ -261,16 +291,19 @@ static int work_exit(struct things *t)
 /* ---- The tables ----------------------------------------------------------------------------- */
 
 static const struct trial works[] = {
-    { "threads", WORKS, SIGSYS_, work_threads, { 0 } },
+    { "threads", WORKS, WORKS, work_threads, { 0 } },
     { "memory", WORKS, WORKS, work_memory, { 0 } },
     { "timers", WORKS, WORKS, work_timers, { 0 } },
-    { "image", WORKS, SIGSYS_, work_image, { 0 } },
+    { "image", WORKS, WORKS, work_image, { 0 } },
+    { "lock", WORKS, SIGSYS_, work_lock, { 0 } },
+    { "size", WORKS, WORKS, work_size, { 0 } },
+    { "journal", SIGSYS_, WORKS, work_journal, { 0 } },
     { "accept", WORKS, WORKS, work_accept, { 0 } },
     { "peer", WORKS, SIGSYS_, work_peer, { 0 } },
     { "descriptors", WORKS, WORKS, work_descriptors, { 0 } },
     { "pty", WORKS, WORKS, work_pty, { 0 } },
     { "signals", WORKS, WORKS, work_signals, { 0 } },
-    { "shared-memory", WORKS, SIGSYS_, work_shared_memory, { 0 } },
+    { "shared-memory", WORKS, WORKS, work_shared_memory, { 0 } },
 #ifndef __SANITIZE_ADDRESS__
     { "exit", WORKS, WORKS, work_exit, { 0 } },
 #endif
@@ -363,6 +396,7 @@ static unsigned list_calls(const struct things *t, struct trial out[TRIALS])
         BOTH("unrestrict", SIGSYS_, SYS_ioctl, t->image, IOCTL_PRIVCMD_RESTRICT, PTR(scratch)),
         EACH("dm-op", ENOTTY, SIGSYS_, SYS_ioctl, t->image, IOCTL_PRIVCMD_DM_OP, 0),
         EACH("map-grant", SIGSYS_, ENOTTY, SYS_ioctl, t->image, IOCTL_GNTDEV_MAP_GRANT_REF, 0),
+        EACH("copy-grant", SIGSYS_, ENOTTY, SYS_ioctl, t->image, IOCTL_GNTDEV_GRANT_COPY, 0),
 #endif
     };
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "ioreq/loop.h"
+#include "ioreq/quick.h"
 
 enum {
     SUPERVISED_ACK_MS = 1000,
@@ -357,6 +358,16 @@ int supervised_take(struct supervised *s, const char *name)
     return -1;
 }
 
+bool supervised_next(const struct supervised *s, const char *prefix, char name[SUPERVISED_NAME])
+{
+    for (unsigned i = 0; s && i < s->nfds; i++)
+        if (s->fds[i].fd >= 0 && !strncmp(s->fds[i].name, prefix, strlen(prefix))) {
+            memcpy(name, s->fds[i].name, SUPERVISED_NAME);
+            return true;
+        }
+    return false;
+}
+
 /* ---- the loop ------------------------------------------------------------------------------- */
 
 static void tell(void *opaque)
@@ -455,15 +466,15 @@ static int request(struct supervised *s, enum supervised_type type, uint32_t val
     return supervised_send(s->source.fd, &m, fd, 0);
 }
 
-/* Waits for one message of this type (and name). */
-static int await(struct supervised *s, enum supervised_type type, const char *name, int ms, int *fd)
+/* Waits for one message of this type (and name), which is *m then. */
+static int await(struct supervised *s, enum supervised_type type, const char *name, int ms, int *fd,
+                 struct supervised_message *m)
 {
     uint64_t end = loop_now() + (uint64_t)ms * 1000000u;
 
     for (;;) {
         struct pollfd p = { .fd = s->source.fd, .events = POLLIN };
         uint64_t now = loop_now();
-        struct supervised_message m;
         int ret;
 
         if (now >= end)
@@ -473,11 +484,11 @@ static int await(struct supervised *s, enum supervised_type type, const char *na
             return -errno;
         if (ret <= 0)
             continue;
-        ret = supervised_receive(s->source.fd, &m, fd, NULL, MSG_DONTWAIT);
-        if (ret == 1 && m.type == (uint32_t)type && (!name || !strcmp(name, m.name)))
-            return -(int)(m.value > 4095 ? EIO : m.value);
+        ret = supervised_receive(s->source.fd, m, fd, NULL, MSG_DONTWAIT);
+        if (ret == 1 && m->type == (uint32_t)type && (!name || !strcmp(name, m->name)))
+            return -(int)(m->value > 4095 ? EIO : m->value);
         if (ret == 1)
-            note_message(s, &m);
+            note_message(s, m);
         if (*fd >= 0)
             close(*fd);
         *fd = -1;
@@ -494,10 +505,11 @@ int supervised_hold(struct supervised *s, const char *name, int fd)
 int supervised_drop(struct supervised *s, const char *name)
 {
     int fd = -1, ret = request(s, SUPERVISED_DROP, 0, name, NULL, -1);
+    struct supervised_message m;
 
     if (!s || ret < 0)
         return ret;
-    ret = await(s, SUPERVISED_ACK, name, SUPERVISED_ACK_MS, &fd);
+    ret = await(s, SUPERVISED_ACK, name, SUPERVISED_ACK_MS, &fd, &m);
     if (fd >= 0)
         close(fd);
     return ret;
@@ -532,12 +544,46 @@ void supervised_say(struct supervised *s, const char *text)
 int supervised_xenstore(struct supervised *s)
 {
     int fd = -1, ret = request(s, SUPERVISED_XENSTORE, 0, NULL, NULL, -1);
+    struct supervised_message m;
 
     if (!s)
         return -ENOTCONN;
     if (ret == 0)
-        ret = await(s, SUPERVISED_XENSTORE_FD, NULL, SUPERVISED_XENSTORE_MS, &fd);
+        ret = await(s, SUPERVISED_XENSTORE_FD, NULL, SUPERVISED_XENSTORE_MS, &fd, &m);
     return ret < 0 ? ret : fd < 0 ? -EIO : fd;
+}
+
+void supervised_disk_name(char name[SUPERVISED_NAME], uint32_t devid)
+{
+    snprintf(name, SUPERVISED_NAME, "qdisk%u", (unsigned)devid);
+}
+
+int supervised_open_disk(struct supervised *s, uint32_t devid, uint32_t flags,
+                         struct supervised_disk *out)
+{
+    struct supervised_message m = { .type = SUPERVISED_OPEN_DISK, .value = devid, .more = flags };
+    char name[SUPERVISED_NAME];
+    int ret;
+
+    *out = (struct supervised_disk){ .fd = -1, .twin = -1 };
+    if (!s || s->source.fd < 0)
+        return -ENOTCONN;
+    supervised_disk_name(name, devid);
+    memcpy(m.name, name, sizeof name);
+    ret = supervised_send(s->source.fd, &m, -1, 0);
+    if (ret == 0)
+        ret = await(s, SUPERVISED_ACK, name, SUPERVISED_XENSTORE_MS, &out->fd, &m);
+    if (ret < 0 && out->fd >= 0) {
+        close(out->fd);
+        out->fd = -1;
+    }
+    if (ret == 0) {
+        out->direct = m.more & SUPERVISED_DISK_DIRECT;
+        out->twin = (int)(m.more & SUPERVISED_DISK_TWIN) - 1;
+    }
+    if (ret != -ENOTCONN && ret != -ETIMEDOUT)
+        memcpy(out->path, m.text, sizeof out->path);
+    return ret;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -554,89 +600,19 @@ static void supervisor_died(int sig)
 
 int supervised_bind_life(struct supervised *s)
 {
-    struct sigaction act = { .sa_handler = supervisor_died, .sa_flags = SA_RESTART };
     sigset_t set;
+    int err;
 
     if (!s)
         return 0;
-    sigemptyset(&act.sa_mask);
     sigemptyset(&set);
     sigaddset(&set, SUPERVISED_LIFE_SIGNAL);
     sigaddset(&set, SIGALRM);
-    if (sigaction(SUPERVISED_LIFE_SIGNAL, &act, NULL) < 0 ||
-        sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ||
+    err = quick_catch(SUPERVISED_LIFE_SIGNAL, supervisor_died);
+    if (err < 0)
+        return err;
+    if (sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ||
         prctl(PR_SET_PDEATHSIG, SUPERVISED_LIFE_SIGNAL) < 0)
         return -errno;
     return getppid() == s->supervisor ? 0 : -ESRCH;
-}
-
-static void drop_fds(struct supervised *s)
-{
-    for (unsigned i = 0; i < s->nfds; i++)
-        if (s->fds[i].fd >= 0)
-            close(s->fds[i].fd);
-    s->nfds = 0;
-}
-
-/* In the spare. Ends the process unless there is something to take over. */
-static void spare_wait(struct supervised *s)
-{
-    struct supervised_message m = { .type = SUPERVISED_HELLO };
-    int fd, ret;
-
-    drop_fds(s);
-    if (supervised_send(s->source.fd, &m, -1, 0) < 0)
-        _exit(0);
-    for (;;) {
-        ret = supervised_receive(s->source.fd, &m, &fd, NULL, 0);
-        if (ret == 1 && m.type == SUPERVISED_TAKE_OVER)
-            break;
-        if (ret == 1 && m.type == SUPERVISED_GIVE && fd >= 0 && s->nfds < ARRAY_SIZE(s->fds)) {
-            memcpy(s->fds[s->nfds].name, m.name, sizeof m.name);
-            s->fds[s->nfds++].fd = fd;
-            continue;
-        }
-        if (fd >= 0)
-            close(fd);
-        if (ret != 1 || m.type == SUPERVISED_QUIT)
-            _exit(0); /* the end: of the supervisor, or of the need */
-    }
-    s->generation = m.value;
-    s->death = m.more;
-    fd = supervised_take(s, "vitals"); /* mapped already */
-    if (fd >= 0)
-        close(fd);
-}
-
-int supervised_make_spare(struct supervised *s)
-{
-    struct supervised_message m = { .type = SUPERVISED_SPARE };
-    int pair[2], ret = 0, on = 1;
-    pid_t pid;
-
-    if (!s)
-        return 0;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return -errno;
-    /* So that the supervisor learns from the kernel who says hello; before anything is said. */
-    pid = setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -1 : fork();
-    if (pid < 0) {
-        ret = -errno;
-        goto out;
-    }
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, 0); /* it is this process's death that the spare waits for */
-        close(pair[0]);
-        close(s->source.fd);
-        s->loop = NULL;
-        s->telling = 0;
-        s->source = (struct loop_source){ .fd = pair[1] };
-        spare_wait(s);
-        return 1;
-    }
-    ret = supervised_send(s->source.fd, &m, pair[0], 0);
-out:
-    close(pair[0]);
-    close(pair[1]);
-    return ret;
 }

@@ -29,8 +29,8 @@
 #define SUPERVISED_ENV "HVMDM_SUPERVISED"
 
 enum {
-    SUPERVISED_NAME = 32, /* with the NUL */
-    SUPERVISED_HELD = 64, /* descriptors per role */
+    SUPERVISED_NAME = 32,  /* with the NUL */
+    SUPERVISED_HELD = 128, /* descriptors per role */
     SUPERVISED_TEXT = 212,
     SUPERVISED_VITALS_BYTES = 4096,
 };
@@ -57,17 +57,27 @@ enum supervised_type {
     SUPERVISED_WANT_PV,     /* start the PV worker if it does not run; model only */
     SUPERVISED_HANDED_OVER, /* value as in HAND_OVER: quiescent, nothing is written any more */
     SUPERVISED_SAY,         /* text: why it is about to end, for log and status */
-    SUPERVISED_SPARE,       /* 1 descriptor: the socket of a fork that waits for TAKE_OVER */
-    SUPERVISED_HELLO,       /* first message of a spare, on its own socket */
+    SUPERVISED_OPEN_DISK,   /* value: devid, more: flags; answered by ACK; PV worker only */
     /* supervisor to worker */
-    SUPERVISED_ACK = 64,    /* name; value 0 or an errno */
+    SUPERVISED_ACK = 64,    /* name; value 0 or an errno; of OPEN_DISK: more, text, 1 descriptor */
     SUPERVISED_QUIT,        /* end cleanly, within 700 ms */
     SUPERVISED_HAND_OVER,   /* let go of the server, answer HANDED_OVER; value: attempt */
     SUPERVISED_RESUME,      /* the successor did not come up: take it back */
     SUPERVISED_XENSTORE_FD, /* 1 descriptor, or value: an errno */
-    SUPERVISED_GIVE,        /* name, 1 descriptor; to a spare, before TAKE_OVER */
-    SUPERVISED_TAKE_OVER,   /* value: generation, more: death; to a spare */
 };
+
+/* `more` of OPEN_DISK, and of its answer. */
+enum {
+    SUPERVISED_DISK_READ_ONLY = 1u << 0, /* asked: it need not be written */
+    SUPERVISED_DISK_LAST = 1u << 1,      /* asked: if it is in use now, by whom? */
+    SUPERVISED_DISK_DIRECT = 1u << 8,    /* answer: past the host's cache */
+    SUPERVISED_DISK_TWIN = 0xff,         /* answer: 1 + place of the emulated disk of this image */
+};
+
+/* What is held for both workers, to agree on who has a disk (hw/xen/handover.h). */
+#define SUPERVISED_HANDOVER   "handover"   /* the page */
+#define SUPERVISED_WAKE_MODEL "wake_model" /* eventfds */
+#define SUPERVISED_WAKE_PV    "wake_pv"
 
 struct supervised_message {
     uint32_t type, value, more;
@@ -117,6 +127,8 @@ volatile struct supervised_vitals *supervised_vitals(struct supervised *s); /* n
 /* The descriptor that the supervisor holds under this name, the caller's from now on (close-on-exec
  * set), or -1. Each can be taken once; the supervisor keeps its own. */
 int supervised_take(struct supervised *s, const char *name);
+/* The name of the next one of these that begins with this and has not been taken. */
+bool supervised_next(const struct supervised *s, const char *prefix, char name[SUPERVISED_NAME]);
 MUST_CHECK int supervised_hold(struct supervised *s, const char *name, int fd);
 MUST_CHECK int supervised_drop(struct supervised *s, const char *name); /* waits, up to 1 s */
 
@@ -129,6 +141,19 @@ void supervised_say(struct supervised *s, const char *text);
 /* A filtered connection to xenstore that speaks its wire protocol, or -errno. Waits, up to 5 s. */
 MUST_CHECK int supervised_xenstore(struct supervised *s);
 
+struct supervised_disk {
+    int fd;                     /* -1: a drive without a medium */
+    bool direct;                /* past the host's cache */
+    int twin;                   /* place of the emulated disk that has the same image, or -1 */
+    char path[SUPERVISED_TEXT]; /* for messages and QMP; may be cut. Of an error: a sentence */
+};
+/* The image of backend/qdisk/N/DEVID as xenstore names it now, locked; the supervisor holds it as
+ * "qdiskDEVID" until supervised_drop(). -EAGAIN: somebody else has it locked; with the flag
+ * SUPERVISED_DISK_LAST that is -EBUSY. Waits, up to 5 s. */
+MUST_CHECK int supervised_open_disk(struct supervised *s, uint32_t devid, uint32_t flags,
+                                    struct supervised_disk *out);
+void supervised_disk_name(char name[SUPERVISED_NAME], uint32_t devid);
+
 /* Serve the socket from this loop. `calls` is copied. */
 MUST_CHECK int supervised_listen(struct supervised *s, struct loop *loop,
                                  const struct supervised_calls *calls);
@@ -137,13 +162,6 @@ MUST_CHECK int supervised_listen(struct supervised *s, struct loop *loop,
  * which unties it: when the supervisor dies, a signal handler gives the loop 700 ms to see the
  * end of the socket, then the kernel ends us. -ESRCH: it is gone already. */
 MUST_CHECK int supervised_bind_life(struct supervised *s);
-
-/* Fork a spare that waits until this process dies (for when a new one could no longer open what it
- * needs). Returns twice: 0 here, at once; 1 in the spare after it was told to take over, with new
- * generation, death and descriptors and without a listening loop. The spare ends itself if it is
- * not needed. To be called with one thread only; the event loop's epoll is shared with the spare,
- * which makes a new one. */
-MUST_CHECK int supervised_make_spare(struct supervised *s);
 
 /* One message, both sides. `fd` -1: none. 0 or -errno. */
 MUST_CHECK int supervised_send(int sock, const struct supervised_message *m, int fd, int flags);

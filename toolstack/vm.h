@@ -75,6 +75,9 @@ struct vm_ops {
     int (*change_medium)(void *vm, const char *id, int fd, const char *path, const char *format,
                          struct error *e);
 
+    /* An image has been given another size: PV disks take that up, emulated ones do not. */
+    int (*resized)(void *vm, struct error *e);
+
     unsigned (*max_vcpus)(void *vm);
     bool (*vcpu_plugged)(void *vm, unsigned vcpu);
     int (*plug_vcpu)(void *vm, unsigned vcpu, struct error *e); /* vcpu < max_vcpus */

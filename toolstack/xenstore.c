@@ -342,7 +342,7 @@ int xenstore_say_running(struct xenstore *x, unsigned domid, struct error *e)
     char path[64];
     int ret;
 
-    snprintf(path, sizeof path, "/local/domain/0/device-model/%u/state", domid);
+    snprintf(path, sizeof path, "device-model/%u/state", domid);
     ret = xenstore_write(x, path, "running");
     return ret < 0 ? error_set(e, ret, "cannot write %s to xenstore: %s", path, strerror(-ret)) : 0;
 }

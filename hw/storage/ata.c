@@ -10,7 +10,8 @@
  * long, READ and WRITE BUFFER: their IDENTIFY bits are clear and they are aborted. SLEEP is
  *            standby: any command wakes the drive.
  * Results:   host read errors end with UNC, write errors with ABRT, addresses beyond the end with
- *            IDNF; the address registers then hold the first sector not transferred.
+ *            IDNF; the address registers then hold the first sector not transferred. While a PV
+ *            driver has the disk, whatever would touch the image ends with ABRT.
  */
 #include "hw/storage/ide.h"
 
@@ -115,7 +116,7 @@ void ata_fail(struct chan *ch, int result)
             atapi_check(ch, 0x03, 0x11, 0x00); /* unrecovered read error */
         return;
     }
-    if (result == -EFAULT) {
+    if (result == -EFAULT || result == -EBUSY) { /* EBUSY: its PV twin has the image */
         ata_abort(ch);
         return;
     }

@@ -207,7 +207,7 @@ static void ide_fetched(struct chan *ch, int result)
     struct ide_state *s = ch->s;
     uint32_t n = ide_fetch_size(ch);
 
-    if (result < 0 && !s->careful && n > IDE_SECTOR) {
+    if (result < 0 && result != -EBUSY && !s->careful && n > IDE_SECTOR) {
         s->careful = 1; /* find the block that is bad; those before it are good */
         return;
     }

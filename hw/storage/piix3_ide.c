@@ -274,6 +274,8 @@ static int piix3_ide_loaded(struct device *d, struct error *e)
             s->medium[u] = there; /* the tray holds what this machine was given */
             s->attention[u] = there;
             s->event[u] = there ? 2 : 3;
+            if (there)
+                s->tray_open[u] = 0; /* as ide_insert(), which may have been under way */
         }
         memset(ch.h->seen, 0, sizeof ch.h->seen);
         err = channel_check(d, &ch, e);
@@ -306,7 +308,7 @@ static void drive_unplug(struct chan *ch, unsigned u)
         if (!ide_submit(ch, BLOCK_FLUSH, 0, 0, 0, &result))
             result = ide_collect(ch) ? ch->h->result : -EIO;
         ch->u = selected;
-        if (result < 0)
+        if (result < 0 && result != -EBUSY) /* its PV twin has the image, which was flushed then */
             log_error("%s: flushing %s before unplug failed: %d", ch->ide->dev.id,
                       ch->ide->medium[ch->c * IDE_UNITS + u]->path, result);
     }

@@ -40,8 +40,9 @@ struct disk {
     struct blk_conn *conn; /* NULL: none */
     struct blk_journal *journal;
     uint32_t *owner; /* of the journal */
-    bool opened, claimed;
-    bool changing; /* the medium: nothing is started until that is done */
+    bool opened;
+    bool asked, claimed; /* the disk, of the emulated side; it has let go */
+    bool changing;       /* the medium: nothing is started until that is done */
     bool discard;
     char params[PARAMS]; /* of the medium that is in; may be cut */
 };
@@ -122,19 +123,16 @@ static int open_image(struct disk *d)
 {
     const struct blkback_host *h = d->b->host;
     bool read_only = !text_is(d, "mode", "w");
-    struct error e = { "" };
     int err;
 
     if (d->opened)
         return 0;
     if (xenbus_read(&d->dev, "params", d->params, sizeof d->params) < 0)
         d->params[0] = '\0'; /* the host will know what to say */
-    err = h->open(h->opaque, d->dev.devid, read_only, &d->block, &e);
+    err = h->open(h->opaque, d->dev.devid, read_only, &d->block, &d->dev.why);
     d->opened = err == 0;
     if (err < 0)
         d->block = NULL;
-    if (err < 0 && err != -EINPROGRESS)
-        say(d, e.text[0] ? e.text : strerror(-err));
     return err;
 }
 
@@ -292,6 +290,7 @@ static int claim(struct disk *d)
     const struct blkback_host *h = d->b->host;
     int err = d->claimed || !h->claim ? 0 : h->claim(h->opaque, d->dev.devid);
 
+    d->asked = true;
     d->claimed = err == 0;
     return err;
 }
@@ -333,9 +332,9 @@ static void disk_disconnect(struct xenbus_device *dev)
     if (d->conn)
         blk_conn_close(d->conn, dev->bus->leaving);
     d->conn = NULL;
-    if (d->claimed && h->release && !dev->bus->leaving)
+    if (d->asked && h->release && !dev->bus->leaving)
         h->release(h->opaque, dev->devid);
-    d->claimed = false;
+    d->asked = d->claimed = false;
 }
 
 static bool disk_idle(struct xenbus_device *dev)
@@ -353,11 +352,14 @@ static void change_medium(struct disk *d)
     int err;
 
     close_image(d);
+    error_set(&d->dev.why, 0, "its medium cannot be opened");
     err = open_image(d);
     if (d->conn)
         d->conn->block = d->block;
     if (err == -EINPROGRESS)
         return;
+    if (err < 0)
+        say(d, d->dev.why.text);
     d->opened = true; /* empty, if it cannot be opened */
     d->changing = false;
     if (!d->conn)
@@ -374,13 +376,13 @@ static void disk_changed(struct xenbus_device *dev, const char *key)
 
     if (key && strcmp(key, "params") != 0)
         return;
-    if (!dev->ready) {
-        xenbus_kick(dev);
-        return;
-    }
     /* Not there: the toolstack is removing the device, and what we publish would be in its way. */
     if (xenbus_read(dev, "params", params, sizeof params) < 0 || strcmp(params, d->params) == 0)
         return;
+    if (!dev->ready) { /* another image may do better */
+        xenbus_kick(dev);
+        return;
+    }
     d->changing = true;
     if (d->conn)
         blk_conn_hold(d->conn, true);

@@ -281,6 +281,8 @@ static void in_init_wait(struct xenbus_device *d, uint32_t online, uint32_t fron
         refuse(d, ret);
     else if (ret == 0 && (front == XENBUS_INITIALISED || front == XENBUS_CONNECTED))
         try_connect(d);
+    else
+        disconnect(d); /* it has thought better of it, while our side was not so far */
 }
 
 static void in_connected(struct xenbus_device *d, uint32_t online, uint32_t front)

@@ -4,17 +4,20 @@
 # make bench: hvmdm beside QEMU in one boot of the lab, as ratios. In the deterministic mode a tick
 # is one instruction of the whole machine (Xen, dom0's kernel, device model, guest).
 #
-#   tests/bench/run.sh [--no-run]    (--no-run: only the table of the last run; LAB_BENCH_SHORT=1
+#   tests/bench/run.sh [--no-run]    (--no-run: only the tables of the last run; LAB_BENCH_SHORT=1
 #   leaves out the idle guests)
 set -eu
 cd "$(dirname "$0")/../.."
 results=build/lab/log/results/bench.txt
+disk_results=build/lab/log/results/bench-qdisk.txt
 
-[ "${1:-}" = --no-run ] || tests/lab/lab run --mode deterministic bench || exit 1
-[ -s "$results" ] || {
-    echo "bench: $results is missing or empty: run 'make bench' first" >&2
-    exit 1
-}
+[ "${1:-}" = --no-run ] || tests/lab/lab run --mode deterministic bench bench-qdisk || exit 1
+for file in "$results" "$disk_results"; do
+    [ -s "$file" ] || {
+        echo "bench: $file is missing or empty: run 'make bench' first" >&2
+        exit 1
+    }
+done
 
 awk '
     function show(name, text, goal,   h, q) {
@@ -50,3 +53,30 @@ awk '
         show("threads", "threads, all processes", "one each")
         show("wakeups_10s", "wake-ups in 10 s", "0")
     }' "$results"
+
+awk '
+    function row(text, h, q, b, form, goal) {
+        if (h == "" || q == "") return
+        printf "%-34s " form " " form " %12s %7.2f %7s  %s\n", text, h, q, (b == "" ? "" : sprintf(form, b)), \
+            (q > 0 ? h / q : 0), (b > 0 ? sprintf("%.2f", h / b) : ""), goal
+    }
+    function rate(name, factor,   m) {
+        split("hvmdm qemu blkback", models, " ")
+        for (m = 1; m <= 3; m++)
+            r[m] = v[models[m], name] > 0 ? factor / v[models[m], name] : ""
+    }
+    { v[$1, $2] = $3 }
+    END {
+        printf "\n%-34s %12s %12s %12s %7s %7s  %s\n", "PV disk, higher is better", "hvmdm", "QEMU 7.2", \
+            "blkback", "/ QEMU", "/ blkb.", "goal beside QEMU"
+        rate("random_4k_ns", 1e9)
+        row("4 KiB random reads a second", r[1], r[2], r[3], "%12d", "at least 1.3")
+        rate("sequential_64k_ns", 65536 * 1e3)
+        row("64 KiB sequential reads, MB/s", r[1], r[2], r[3], "%12d", "at least 1.4")
+        rate("random_4k_x8_ns", 1e9)
+        row("4 KiB random, eight readers", r[1], r[2], r[3], "%12d", "at least 1.6")
+        printf "%s\n", "device model CPU time for a read, ns, lower is better"
+        row("4 KiB random", v["hvmdm", "random_4k_cpu_ns"], v["qemu", "random_4k_cpu_ns"], "", "%12d", "at most 0.5")
+        row("64 KiB sequential", v["hvmdm", "sequential_64k_cpu_ns"], v["qemu", "sequential_64k_cpu_ns"], "", "%12d", "at most 0.5")
+        row("4 KiB random, eight readers", v["hvmdm", "random_4k_x8_cpu_ns"], v["qemu", "random_4k_x8_cpu_ns"], "", "%12d", "at most 0.5")
+    }' "$disk_results"

@@ -150,10 +150,35 @@ TEST(xen_platform, old_protocols_in_bar_0)
     EXPECT_EQ(bench_inb(b, BAR0 + 4), 0xff);
 }
 
+/* In whatever width it is written: the registers are bytes. */
 TEST(xen_platform, old_suse_protocol_unplugs_disks_and_nics)
 {
     bench_outb(b, BAR0 + 4, 1);
     EXPECT_EQ(unplugged, 3);
+}
+
+TEST(xen_platform, old_suse_protocol_in_a_wide_write)
+{
+    bench_outl(b, BAR0 + 4, 1);
+    EXPECT_EQ(unplugged, 3);
+}
+
+TEST(xen_platform, vmdp_protocol_in_a_wide_write)
+{
+    bench_outl(b, BAR0 + 8, 2);
+    EXPECT_EQ(unplugged, 2);
+    bench_outw(b, BAR0 + 8, 1);
+    EXPECT_EQ(unplugged, 3);
+}
+
+/* One bit after the other: the auxiliary disks first, then what is left. */
+TEST(xen_platform, the_rest_of_the_disks_later)
+{
+    bench_outw(b, MAGIC, 4);
+    EXPECT_EQ(unplugged, 4);
+    bench_outw(b, MAGIC, 1);
+    EXPECT_EQ(unplugged, 5);
+    EXPECT_EQ(calls, 2);
 }
 
 TEST(xen_platform, rom_lock_protects_the_bios_area)

@@ -8,6 +8,8 @@
 #   build/lab/guest/NAME.img     bare-metal payloads (payload/NAME.c), bootable hard disks
 #   build/lab/guest/cd.iso       Debian's kernel and a busybox initramfs on a GRUB CD
 #   build/lab/guest/disk.img     the same on a hard disk with GRUB in its MBR
+#   build/lab/guest/vmlinuz, initrd-pv, root.img
+#                                the same for PV and PVH guests: kernel, initramfs, file system of a disk
 #   build/lab/guest/*.offset     where the kernel's command line stands in each image
 #
 # usage: guest.sh [BUILD_DIR]      after image.sh, which supplies the kernel
@@ -23,6 +25,9 @@ PATH=$PATH:/usr/sbin:/sbin
 cc=${CC:-gcc}
 grub_files=/usr/lib/grub/i386-pc
 guest_modules="ata_piix ata_generic sd_mod sr_mod xen-blkfront xen-kbdfront isofs psmouse"
+guest_tools="pattern steady next-step"
+pv_modules="xen-blkfront crc32c_generic ext4"
+pv_tools="pattern next-step disk-bench"
 arguments_length=200 # bytes of kernel command line that an image has room for
 
 key=$({
@@ -46,11 +51,15 @@ warnings="-std=c17 -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmis
 build_tools()
 {
     $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/waitfor" "$here/tools/waitfor.c"
+    $cc $warnings -D_GNU_SOURCE -O2 -static -o "$lab/tools/killer" "$here/tools/killer.c"
     $cc $warnings -O2 -static -o "$lab/tools/pattern" "$here/tools/pattern.c"
     $cc $warnings -O2 -static -o "$lab/tools/steady" "$here/tools/steady.c"
     $cc $warnings -O2 -static -o "$lab/tools/stream-diff" "$here/tools/stream-diff.c"
-    $cc $warnings -O2 -static -o "$lab/tools/nsclock" "$here/tools/nsclock.c"
+    $cc $warnings -O2 -static -o "$lab/tools/next-step" "$here/tools/next-step.c"
+    $cc $warnings -O2 -static -o "$lab/tools/disk-bench" "$here/tools/disk-bench.c"
+    $cc $warnings -O2 -static -o "$lab/tools/qmp" "$here/tools/qmp.c"
     $cc $warnings -O2 -o "$lab/tools/ioreq-probe" "$here/tools/ioreq-probe.c" -lxendevicemodel
+    $cc $warnings -D_GNU_SOURCE -O2 -o "$lab/tools/startclock" "$here/tools/startclock.c" -lxenstore
     $cc $warnings -O2 -o "$lab/tools/png-info" "$here/tools/png-info.c" -lpng
 }
 
@@ -59,16 +68,17 @@ build_payloads()
 {
     local flags="-m32 -march=i686 -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector
         -fcf-protection=none -fno-asynchronous-unwind-tables -mno-sse -mno-mmx"
-    local source name
+    local source name shared
 
     $cc -m32 -c -o "$work/boot.o" "$here/payload/boot.S"
     ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o "$work/boot.bin" "$work/boot.o"
     for source in "$here"/payload/*.c; do
         name=$(basename "$source" .c)
-        [ "$name" != payload ] || continue
+        case $name in payload | xen) continue ;; esac
+        shared=$here/payload/payload.c
+        ! grep -q '"xen.h"' "$source" || shared="$shared $here/payload/xen.c"
         $cc $flags $warnings -o "$work/$name.elf" -nostdlib -static \
-            -Wl,-T,"$here/payload/payload.ld" -Wl,--build-id=none,--no-warn-rwx-segments "$here/payload/payload.c" \
-            "$source"
+            -Wl,-T,"$here/payload/payload.ld" -Wl,--build-id=none,--no-warn-rwx-segments $shared "$source"
         objcopy -O binary "$work/$name.elf" "$work/$name.bin"
         [ "$(stat -c %s "$work/$name.bin")" -le 65536 ]
         cat "$work/boot.bin" "$work/$name.bin" >"$lab/guest/$name.img"
@@ -77,17 +87,22 @@ build_payloads()
     done
 }
 
+# build_initramfs NAME "TOOLS" MODULE...: its tree and its archive, $work/NAME.tree and $work/NAME
 build_initramfs()
 {
-    local root=$work/initramfs module path
+    local root=$work/$1.tree archive=$work/$1 tools=$2 tool module path
+    shift 2
 
     mkdir -p "$root/bin" "$root/dev" "$root/lib/modules/$release"
     install -m 755 "$(command -v busybox)" "$root/bin/busybox"
     ln -s busybox "$root/bin/sh"
-    install -m 755 "$lab/tools/pattern" "$lab/tools/steady" "$root/bin/"
-    strip "$root/bin/pattern"
+    for tool in $tools; do
+        install -m 755 "$lab/tools/$tool" "$root/bin/"
+        strip "$root/bin/$tool"
+    done
     install -m 755 "$here/guest/init" "$root/init"
-    for module in $guest_modules; do
+    install -m 644 "$here/guest/steps" "$root/steps"
+    for module; do
         modprobe -d "$lab/modules" -S "$release" --show-depends "$module" |
             sed -n 's/^insmod \([^ ]*\).*/\1/p'
     done | sort -u | while read -r path; do
@@ -96,7 +111,16 @@ build_initramfs()
     done
     cp "$lab/modules/lib/modules/$release"/modules.{order,builtin,builtin.modinfo} "$root/lib/modules/$release/"
     depmod -b "$root" "$release"
-    (cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) | gzip -9n >"$work/initrd"
+    (cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) | gzip -9n >"$archive"
+}
+
+# What a PV guest starts from, and a disk with the same files that it can go on from.
+build_pv()
+{
+    cp "$lab/vmlinuz" "$work/initrd-pv" "$lab/guest/"
+    touch "$work/initrd-pv.tree/on-disk"
+    truncate -s 16M "$lab/guest/root.img"
+    mke2fs -q -t ext2 -b 4096 -E root_owner=0:0 -m 0 -N 1024 -d "$work/initrd-pv.tree" "$lab/guest/root.img"
 }
 
 # note_offset IMAGE: where its command line is, for lib.sh
@@ -147,7 +171,11 @@ build_disk()
 
 build_tools
 build_payloads
-build_initramfs
+# shellcheck disable=SC2086
+build_initramfs initrd "$guest_tools" $guest_modules
+# shellcheck disable=SC2086
+build_initramfs initrd-pv "$pv_tools" $pv_modules
 build_cd
 build_disk
+build_pv
 echo "$key" >"$lab/guest.key"

@@ -14,6 +14,7 @@
 guests=/run/guests
 scenario_disks=/guest/scratch
 xl_log=$guests/xl.log
+console_logs=/var/log/xen/console # by xenconsoled, one for each PV and PVH guest
 
 say()
 {
@@ -99,11 +100,45 @@ blank()
     echo "$scenario_disks/$1"
 }
 
+# emulated_writer NAME TEST MIB DISK_MIB ARGUMENTS [KEY=VALUE...]: a Linux guest from a CD that does
+# TEST with MIB MiB, 1 MiB from the start of an emulated disk of DISK_MIB; the disk is $image.
+emulated_writer()
+{
+    local name=$1 test=$2 mib=$3 size=$4 arguments=$5
+    shift 5
+    image=$(blank "$name.img" "$size")
+    guest_create "$name" memory=512 boot=d \
+        disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
+        disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$(media "$name" cd \
+            "quiet xen_emul_unplug=never lab=$test lab_disk=sda lab_offset=1048576 lab_length=$((mib * 1048576)) $arguments")" \
+        "$@"
+}
+
+# expect_image IMAGE [FIRST_MIB MIB SEED]...: the image holds these patterns and is empty elsewhere.
+expect_image()
+{
+    local image=$1 want=$scenario_disks/want.img
+    shift
+    rm -f "$want"
+    truncate -s "$(stat -c %s "$image")" "$want"
+    while [ $# -ge 3 ]; do
+        pattern write "$want" $(($1 * 1048576)) $(($2 * 1048576)) "$3" >/dev/null ||
+            fail "cannot make the expected image"
+        shift 3
+    done
+    if ! cmp -s "$want" "$image"; then
+        cmp -l "$want" "$image" | head -n 4 # place, expected byte, byte found
+        fail "the image is not as written: $(cmp -l "$want" "$image" | wc -l) bytes differ"
+    fi
+    rm -f "$want"
+}
+
 # guest_config NAME [KEY=VALUE...]: writes NAME.cfg. disk=LINE may be given several times; other
 # keys are xl's own, values as xl.cfg writes them after "=", with quotes added to plain words.
+# type=pv or type=pvh: the kernel comes from dom0, its arguments are extra=.
 guest_config()
 {
-    local name=$1 disks='' key value more='' memory=256 vcpus=1 boot=c
+    local name=$1 disks='' key value more='' memory=256 vcpus=1 boot=c type=hvm
     shift
     for pair; do
         key=${pair%%=*}
@@ -113,6 +148,7 @@ guest_config()
         memory) memory=$value ;;
         vcpus) vcpus=$value ;;
         boot) boot=$value ;;
+        type) type=$value ;;
         *)
             case $value in
             [0-9\[\"\']*) ;;
@@ -123,19 +159,26 @@ guest_config()
             ;;
         esac
     done
+    if [ "$type" = hvm ]; then
+        more="bios=\"seabios\"
+serial=\"file:$guests/$name.serial\"
+vga=\"stdvga\"
+vnc=0
+boot=\"$boot\"
+$more"
+    else
+        more="kernel=\"/guest/vmlinuz\"
+ramdisk=\"/guest/initrd-pv\"
+$more"
+    fi
     cat >"$guests/$name.cfg" <<END
 name="$name"
-type="hvm"
+type="$type"
 memory=$memory
 vcpus=$vcpus
 tsc_mode="native"
-bios="seabios"
 device_model_version="qemu-xen"
 device_model_override="$DM"
-serial="file:$guests/$name.serial"
-vga="stdvga"
-vnc=0
-boot="$boot"
 disk=[$disks]
 $more
 END
@@ -147,6 +190,10 @@ guest_start()
     local name=$1 status
     shift
     rm -f "$guests/$name.serial"
+    if ! grep -q '^type="hvm"' "$guests/$name.cfg"; then
+        rm -f "$console_logs/guest-$name.log"
+        ln -s "$console_logs/guest-$name.log" "$guests/$name.serial"
+    fi
     echo "$ xl create $name.cfg $*" >>"$xl_log"
     xl create "$@" "$guests/$name.cfg" >"$guests/$name.xl" 2>&1
     status=$?
@@ -170,8 +217,8 @@ readable()
     sed "s/$escape\[[0-9;?]*[A-Za-z]//g" | tr -cd '\011\012\040-\176'
 }
 
-# wait_serial NAME LIMIT MARKER...: until the guest says one of them on its serial port. A device
-# model that ends without it ends the wait.
+# wait_serial NAME LIMIT MARKER...: until the guest says one of them on its serial port (PV and PVH
+# guests: on their console). A device model that ends without it ends the wait.
 wait_serial()
 {
     local name=$1 limit=$2 status found pid
@@ -188,6 +235,33 @@ wait_serial()
 serial_has()
 {
     grep -q -- "$2" "$guests/$1.serial"
+}
+
+# guest_tell NAME COMMAND: a line of shell for a guest of lab=serve (guest/steps), which is not waited
+# for; "end" ends it.
+guest_tell()
+{
+    step=$((${step:-0} + 1))
+    xenstore-write "/local/domain/$(domid_of "$1")/data/lab" "$step $2" ||
+        fail "cannot tell guest $1: $2"
+}
+
+# guest_do NAME LIMIT COMMAND: the same, waited for; its status, and in $answer what it has printed.
+guest_do()
+{
+    local status
+    guest_tell "$1" "$3"
+    wait_serial "$1" "$2" "lab-guest: step $step status"
+    answer=$(sed -n "s/.*lab-guest: step $step status //p" "$guests/$1.serial" | tail -n 1 | readable)
+    status=${answer%%:*}
+    answer=${answer#*: }
+    return "$status"
+}
+
+# guest_expect NAME LIMIT "what it means" COMMAND: it must succeed.
+guest_expect()
+{
+    guest_do "$1" "$2" "$4" || fail "$3: $answer"
 }
 
 # wait_until LIMIT "what" COMMAND...: until the command succeeds.
@@ -223,6 +297,58 @@ process_gone()
 image_locked()
 {
     grep -q "OFDLCK .*:$(stat -c %i "$1") " /proc/locks
+}
+
+# holds_image PID IMAGE: this process has the file open.
+holds_image()
+{
+    local fd file
+    file=$(stat -c %d:%i "$2")
+    for fd in "/proc/$1/fd"/*; do
+        [ "$(stat -L -c %d:%i "$fd" 2>/dev/null)" != "$file" ] || return 0
+    done
+    return 1
+}
+
+# Devices' numbers in xenstore.
+devid_of()
+{
+    case $1 in
+    hda) echo 768 ;;
+    hdb) echo 832 ;;
+    hdc) echo 5632 ;;
+    hdd) echo 5696 ;;
+    xvd[a-p]) echo $((51712 + 16 * ($(printf %d "'${1#xvd}") - 97))) ;;
+    esac
+}
+
+# backend_of NAME VDEV: the directory of a disk's qdisk back end.
+backend_of()
+{
+    echo "/local/domain/0/backend/qdisk/$(domid_of "$1")/$(devid_of "$2")"
+}
+
+# backend_is NAME VDEV STATE: 4 is connected, 6 closed.
+backend_is()
+{
+    [ "$(xenstore-read "$(backend_of "$1" "$2")/state" 2>/dev/null)" = "$3" ]
+}
+
+# expect_pv_disk NAME VDEV IMAGE: the guest is connected to a qdisk back end, and the process that
+# serves it has the image.
+expect_pv_disk()
+{
+    expect "guest $1 has a qdisk back end for $2" xenstore-exists "$(backend_of "$1" "$2")"
+    wait_until 20 "back end of $2 connected" backend_is "$1" "$2" 4
+    is_hvmdm || return 0
+    expect "the PV worker has the image of $2" holds_image "$(worker_pid "$1" pv)" "$3"
+    expect "the image of $2 is locked" image_locked "$3"
+}
+
+# Bytes that a process has written so far, by all its threads.
+written_by()
+{
+    sed -n 's/^wchar: //p' "/proc/$1/io"
 }
 
 # What a guest's device model has written to its log since it was started.
@@ -275,33 +401,23 @@ another_worker()
     [ -n "$now" ] && [ "$now" != "$3" ]
 }
 
-# Another one, or nobody is needed any more.
-succeeded()
-{
-    another_worker "$@" || domain_gone "$1"
-}
 
-# kill_workers NAME model|pv COUNT MARKER: kill -9 at random moments, COUNT times or until the guest
-# says MARKER on its serial port (empty: or until it is gone); adds to $kills. Each death must have a
-# successor.
+# kill_workers NAME model|pv COUNT MARKER [DOZE]: kill -9 at random moments, COUNT times or until the
+# guest says MARKER on its serial port (empty: or until it is gone); adds to $kills. Each death must
+# have a successor. DOZE: milliseconds between two deaths, at most (600).
 kill_workers()
 {
-    local name=$1 role=$2 count=$3 marker=$4 pid
-    kills=${kills:-0}
-    while [ "$count" -gt 0 ]; do
-        doze 300
-        [ -z "$marker" ] || ! serial_has "$name" "$marker" || break
-        pid=$(worker_pid "$name" "$role")
-        if [ -z "$pid" ]; then
-            domain_gone "$name" && break
-            wait_until 30 "a $role process of guest $name" succeeded "$name" "$role" 0
-            continue
-        fi
-        kill -9 "$pid" 2>/dev/null || continue
-        kills=$((kills + 1))
-        count=$((count - 1))
-        wait_until 60 "a successor of $role $pid" succeeded "$name" "$role" "$pid"
-    done
+    local supervisor killed status
+    supervisor=$(dm_pid "$1")
+    [ -n "$supervisor" ] || fail "guest $1 has no device model"
+    if [ -n "$4" ]; then
+        killed=$(killer -f "$guests/$1.serial" -m "$4" "$supervisor" "$2" "$3" "${5:-600}")
+    else
+        killed=$(killer "$supervisor" "$2" "$3" "${5:-600}")
+    fi
+    status=$?
+    kills=$((${kills:-0} + killed))
+    [ $status = 0 ] || fail "guest $1: no successor of its $2 process after $kills deaths"
 }
 
 # Domains other than dom0, as xl list shows them.

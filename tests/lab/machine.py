@@ -29,8 +29,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # How the outer machine's processor is emulated.
 #   default        virtual time is wall-clock time
 #   deterministic  virtual time is the number of instructions executed (1 ns each), idle time is
-#                  skipped: figures repeat whatever else the host does. For short payloads, not
-#                  for Linux: with -icount, TCG gathers translations of a page with both code and
+#                  skipped: figures repeat whatever else the host does. For short payloads,
+#                  PV and PVH guests, not for Linux under SeaBIOS and GRUB: with -icount, TCG gathers translations of a page with both code and
 #                  a stack (SeaBIOS's, while GRUB reads the disk) and pays for them at each write.
 #   smp2           two CPUs, for measurements that need real concurrency
 MODES = {

@@ -387,7 +387,7 @@ static void watches_are_limited(void **state)
     char body[64];
     int n;
 
-    for (int i = 0; i < 70; i++) {
+    for (int i = 0; i < BROKER_WATCHES + 6; i++) {
         n = snprintf(body, sizeof body, "%s/state%c%d", BACK, 0, i);
         ask(b, XS_WATCH, body, (size_t)n + 1);
         if (i < BROKER_WATCHES) {

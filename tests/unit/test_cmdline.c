@@ -368,14 +368,23 @@ static void pv_attach(void **state)
                                         "domain-4",   "-nographic", "-M",          "xenpv",
                                         "-monitor",   "/dev/null",  "-serial",     "/dev/null",
                                         "-parallel",  "/dev/null",  NULL };
+    static const char *const restricted[] = { HEAD,       "-xen-attach", "-xen-domid-restrict",
+                                              "-machine", "xenpv",       NULL };
+    static const char *const misplaced[] = { HEAD, "-xen-attach", TAIL, NULL };
+    struct error e = { "" };
     struct config c;
 
     (void)state;
     accept_args(&c, created);
     assert_true(c.xen_attach && c.machine == CONFIG_MACHINE_XENPV);
+    assert_int_equal(config_refuse(&c, &e), 0);
     config_free(&c);
-    expect_refusal(created, "PV", "device_model_override");
-    expect_refusal(devd, "PV", "device_model_override");
+    accept_args(&c, devd);
+    assert_true(c.xen_attach && c.machine == CONFIG_MACHINE_XENPV && c.domid == 4 && !c.nqmp);
+    assert_int_equal(config_refuse(&c, &e), 0);
+    config_free(&c);
+    expect_refusal(restricted, "PV or PVH", "dm_restrict=");
+    expect_error(misplaced, "-machine xenpv");
 }
 
 static void migrate_in(void **state)
@@ -441,6 +450,25 @@ static void emulated_network(void **state)
     }
 }
 
+static void pvdevice(void **state)
+{
+    static const char *const args[] = { HEAD, TAIL, "-device", "xen-pvdevice,device-id=0xc000",
+                                        NULL };
+    static const char *const other[] = { HEAD, TAIL, "-device", "xen-pvdevice,device-id=0xc200",
+                                         NULL };
+    static const char *const none[] = { HEAD, TAIL, "-device", "xen-pvdevice", NULL };
+    struct error e = { "" };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_int_equal(c.pvdevice_id, 0xc000);
+    assert_int_equal(config_refuse(&c, &e), 0);
+    config_free(&c);
+    expect_error(other, "device-id");
+    expect_error(none, "device-id=0xc000 is missing");
+}
+
 /* Each feature that we lack, by the argument libxl makes of it, and the cure it names. */
 static void refusals(void **state)
 {
@@ -475,8 +503,9 @@ static void refusals(void **state)
         { { "-kernel", "/boot/vmlinuz", "-append", "root=/dev/xvda ro" },
           "/boot/vmlinuz",
           "kernel=" },
+        { { "-initrd", "/boot/initrd.img" }, "/boot/initrd.img", "ramdisk=" },
+        { { "-append", "console=ttyS0" }, "direct kernel boot", "extra=" },
         { { "-object", "filter-mirror,id=m0,netdev=net0,queue=tx" }, "COLO", "COLO" },
-        { { "-device", "xen-pvdevice,device-id=0xc000" }, "PV device", "vendor_device=" },
         { { "-vnc", "127.0.0.1:0,password=on,to=99" }, "password", "vncpasswd=" },
         { { "-drive", "file=/a,if=ide,index=1,media=disk,format=qcow2,cache=writeback" },
           "qcow2",
@@ -808,6 +837,7 @@ int main(void)
         cmocka_unit_test(pv_attach),
         cmocka_unit_test(migrate_in),
         cmocka_unit_test(emulated_network),
+        cmocka_unit_test(pvdevice),
         cmocka_unit_test(refusals),
         cmocka_unit_test(refusals_come_together),
         cmocka_unit_test(disk_values),

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/domain_arenas.h"
 #include "tests/unit/domain_media.h"
+#include "tests/unit/domain_twins.h"
 #include "tests/unit/domain_world.h"
 #include "toolstack/stream.h"
 
@@ -66,6 +67,8 @@ static void successor_goes_on(void **state)
     assert_int_equal(port.world->created, 1);
     assert_int_equal(port.world->destroyed, 0);
     quit(f, &w);
+    assert_true(image_is_locked(f));
+    drop(f, "disk0"); /* the supervisor ends too */
     assert_false(image_is_locked(f));
 }
 
@@ -316,6 +319,7 @@ static void ends_with_its_supervisor_though_it_let_go(void **state)
 }
 
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TWIN(name) cmocka_unit_test_setup_teardown(name, setup_twins, teardown_twins)
 
 int main(void)
 {
@@ -338,6 +342,16 @@ int main(void)
         LIFE(medium_follows),
         LIFE(ends_with_its_supervisor),
         LIFE(ends_with_its_supervisor_though_it_let_go),
+        TWIN(goes_there_and_back),
+        TWIN(no_disk_no_question),
+        TWIN(successor_keeps_its_hands_off),
+        TWIN(successor_wakes),
+        TWIN(write_is_cut_off),
+        TWIN(unplug_is_for_good),
+        TWIN(unplug_while_pv_has_it),
+        TWIN(successor_says_that_it_is_unplugged),
+        TWIN(handed_over),
+        TWIN(size_is_passed_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,14 +13,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/user.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ioreq/loop.h"
+#include "ioreq/quick.h"
 
 #define MS UINT64_C(1000000)
 
@@ -527,6 +533,329 @@ static void test_many_sources(void **state)
     }
 }
 
+/* --- Sleeping in a read. A pipe stands for the event channels, a socket for everything else. */
+
+enum { QUICK_ROUNDS = 100000 };
+
+struct quick {
+    struct loop *l;
+    struct loop_source requests, other;
+    int guest, peer; /* the far ends */
+    unsigned tries, reads, served, others;
+};
+
+static bool quick_wait(void *opaque)
+{
+    struct quick *q = opaque;
+    uint8_t byte;
+
+    q->tries++;
+    if (quick_read(q->requests.fd, &byte, 1) != 1)
+        return false;
+    q->reads++;
+    q->served++;
+    return true;
+}
+
+static void quick_request(void *opaque, uint32_t events)
+{
+    struct quick *q = opaque;
+    uint8_t byte;
+
+    (void)events;
+    assert_int_equal(read(q->requests.fd, &byte, 1), 1);
+    q->served++;
+}
+
+static void quick_other(void *opaque, uint32_t events)
+{
+    struct quick *q = opaque;
+    uint8_t byte;
+
+    (void)events;
+    assert_int_equal(read(q->other.fd, &byte, 1), 1);
+    q->others++;
+}
+
+static void quick_setup(struct quick *q)
+{
+    int requests[2], other[2];
+
+    *q = (struct quick){ .l = loop_new() };
+    assert_non_null(q->l);
+    assert_true(loop_use_quick(q->l));
+    assert_int_equal(pipe(requests), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
+    q->requests = (struct loop_source){ .fd = requests[0], .ready = quick_request, .opaque = q };
+    q->other = (struct loop_source){ .fd = other[0], .ready = quick_other, .opaque = q };
+    q->guest = requests[1];
+    q->peer = other[1];
+    loop_set_quick(q->l, &q->requests, quick_wait);
+    assert_int_equal(loop_add(q->l, &q->requests, EPOLLIN), 0);
+    assert_int_equal(loop_add(q->l, &q->other, EPOLLIN), 0);
+}
+
+static void quick_teardown(struct quick *q)
+{
+    loop_remove(q->l, &q->requests);
+    loop_remove(q->l, &q->other);
+    close(q->requests.fd);
+    close(q->other.fd);
+    close(q->guest);
+    close(q->peer);
+    loop_free(q->l);
+}
+
+static void put(int fd)
+{
+    assert_int_equal(write(fd, "", 1), 1);
+}
+
+/* So many turns, each with a request there, so that none of them sleeps. */
+static void quick_turns(struct quick *q, unsigned turns)
+{
+    while (turns--) {
+        put(q->guest);
+        while (!loop_turn(q->l, true))
+            ;
+    }
+}
+
+static void test_quick_reads_when_nothing_else_can_come(void **state)
+{
+    struct quick q;
+
+    (void)state;
+    quick_setup(&q);
+    quick_turns(&q, 100);
+    assert_int_equal(q.served, 100);
+    assert_in_range(q.reads, 90, 100); /* all but the first looks around */
+    put(q.peer);
+    quick_turns(&q, 20);
+    assert_int_equal(q.others, 1);
+    assert_int_equal(q.served, 120);
+    quick_teardown(&q);
+}
+
+static void test_quick_waits_for_what_is_expected_in_epoll(void **state)
+{
+    struct quick q;
+
+    (void)state;
+    quick_setup(&q);
+    loop_expect(q.l, 1);
+    quick_turns(&q, 20);
+    assert_int_equal(q.reads, 0);
+    loop_expect(q.l, -1);
+    quick_turns(&q, 20);
+    assert_true(q.reads > 10);
+    quick_teardown(&q);
+}
+
+/* An eventfd sends no signals, and nobody promises when it is ready. */
+static void test_quick_not_with_a_source_that_is_mute(void **state)
+{
+    struct fixture *f = *state;
+    struct quick q;
+
+    quick_setup(&q);
+    f->a.ready = a_ready;
+    assert_int_equal(loop_add(q.l, &f->a, EPOLLIN), 0);
+    quick_turns(&q, 20);
+    assert_int_equal(q.reads, 0);
+    event_set(f->a.fd);
+    quick_turns(&q, 2);
+    assert_int_equal(f->a_calls, 1);
+    loop_remove(q.l, &f->a);
+    quick_turns(&q, 20);
+    assert_true(q.reads > 10);
+    f->a.promised = true;
+    assert_int_equal(loop_add(q.l, &f->a, EPOLLIN), 0);
+    q.reads = 0;
+    quick_turns(&q, 20);
+    assert_true(q.reads > 10);
+    loop_remove(q.l, &f->a);
+    /* Room to write is not announced. */
+    assert_int_equal(loop_modify(q.l, &q.other, EPOLLIN | EPOLLPRI), 0);
+    q.reads = 0;
+    quick_turns(&q, 20);
+    assert_int_equal(q.reads, 0);
+    assert_int_equal(loop_modify(q.l, &q.other, EPOLLIN), 0);
+    quick_turns(&q, 20);
+    assert_true(q.reads > 10);
+    loop_give_up_quick(q.l);
+    q.reads = 0;
+    quick_turns(&q, 20);
+    assert_int_equal(q.reads, 0);
+    quick_teardown(&q);
+}
+
+#ifdef __x86_64__
+extern const char quick_begin[], quick_end[]; /* ioreq/quick.c: the look at the flag and the call */
+
+/* A process that goes to sleep in quick_read() is stopped before the instruction at `where`, and
+ * gets its signal there. True: it returned. False: it slept on, over the signal. */
+static bool woken_at(uintptr_t where)
+{
+    struct user_regs_struct regs = { 0 };
+    int fd[2], status = 0;
+    pid_t child;
+
+    assert_int_equal(pipe(fd), 0);
+    child = fork();
+    if (child == 0) {
+        uint8_t byte;
+
+        quick_forget();
+        alarm(5);
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) != 0)
+            _exit(2);
+        _exit(quick_read(fd[0], &byte, 1) == -EINTR ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSTOPPED(status));
+    for (unsigned step = 0; regs.rip != where; step++) {
+        assert_true(step < 1000000);
+        assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSTOPPED(status));
+        assert_int_equal(ptrace(PTRACE_GETREGS, child, NULL, &regs), 0);
+    }
+    assert_int_equal(ptrace(PTRACE_CONT, child, NULL, (void *)(uintptr_t)SIGIO), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSTOPPED(status)) { /* SIGALRM */
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+    }
+    close(fd[0]);
+    close(fd[1]);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void test_quick_signal_just_before_the_call(void **state)
+{
+    uintptr_t begin = (uintptr_t)quick_begin, end = (uintptr_t)quick_end;
+
+    (void)state;
+    assert_true(quick_available());
+    assert_true(woken_at(begin));
+    assert_true(woken_at(begin + 3)); /* the jump */
+    assert_true(woken_at(end - 2));   /* the call */
+}
+
+static int said_by_handler = -1;
+
+static void say(int sig)
+{
+    (void)sig;
+    if (write(said_by_handler, "", 1) < 0)
+        _exit(3);
+}
+
+static void note_only(int sig)
+{
+    (void)sig;
+}
+
+static bool sleeps(pid_t pid)
+{
+    char path[64], text[256] = "";
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_true(fread(text, 1, sizeof text - 1, f) > 0);
+    fclose(f);
+    return strstr(text, ") S ") != NULL;
+}
+
+/* A process that sleeps in quick_read() gets the signals. True: it woke up. */
+static bool woken_by(void (*handler)(int), bool both)
+{
+    int fd[2], word[2], status = 0;
+    pid_t child;
+
+    assert_int_equal(pipe(fd), 0);
+    assert_int_equal(pipe(word), 0);
+    child = fork();
+    if (child == 0) {
+        uint8_t byte;
+
+        said_by_handler = word[1];
+        alarm(5);
+        quick_forget();
+        if (quick_catch(SIGUSR2, handler) < 0 || !quick_announce(word[0]))
+            _exit(2);
+        _exit(quick_read(fd[0], &byte, 1) == -EINTR ? 0 : 1);
+    }
+    while (!sleeps(child))
+        usleep(1000);
+    if (both) { /* both are there when it looks: the supervisor has died, and its socket is closed
+                 */
+        kill(child, SIGSTOP);
+        assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+        kill(child, SIGIO);
+    }
+    kill(child, SIGUSR2);
+    kill(child, SIGCONT);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(fd[0]);
+    close(fd[1]);
+    close(word[0]);
+    close(word[1]);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* SIGIO that strikes while another handler runs must still end the read that this one restarts. */
+static void test_quick_signal_inside_another_handler(void **state)
+{
+    (void)state;
+    assert_true(quick_available());
+    assert_true(woken_by(say, false));
+    assert_true(woken_by(note_only, true));
+}
+#endif
+
+/* Another process says something at any moment, and again when it has been heard: a word that does
+ * not wake the loop out of its read hangs the test. After each request the loop goes to sleep. */
+static void test_quick_never_sleeps_over_a_word(void **state)
+{
+    struct quick q;
+    pid_t child;
+    int status;
+
+    (void)state;
+    quick_setup(&q);
+    child = fork();
+    if (child == 0) {
+        uint8_t heard;
+
+        for (unsigned i = 0; i < QUICK_ROUNDS; i++) {
+            if (write(q.guest, "", 1) != 1)
+                _exit(1);
+            for (volatile unsigned spin = (i * 7919u) % 20000u; spin; spin--)
+                ;
+            if (write(q.peer, "", 1) != 1 || read(q.peer, &heard, 1) != 1)
+                _exit(2);
+        }
+        _exit(0);
+    }
+    alarm(120);
+    while (q.others < QUICK_ROUNDS) {
+        unsigned before = q.others;
+
+        loop_turn(q.l, true);
+        if (q.others != before)
+            put(q.other.fd);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    alarm(0);
+    assert_true(q.tries > QUICK_ROUNDS / 10); /* it did go to sleep there */
+    quick_teardown(&q);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -545,6 +874,14 @@ int main(void)
         T(test_run_until_stop),
         T(test_idle_does_not_wake_up),
         T(test_many_sources),
+        T(test_quick_reads_when_nothing_else_can_come),
+        T(test_quick_waits_for_what_is_expected_in_epoll),
+        T(test_quick_not_with_a_source_that_is_mute),
+#ifdef __x86_64__
+        T(test_quick_signal_just_before_the_call),
+        T(test_quick_signal_inside_another_handler),
+#endif
+        T(test_quick_never_sleeps_over_a_word),
     };
 
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

@@ -308,6 +308,12 @@ static void monitor_answers_text(void **state)
         json_decref(j);
     }
     monitor_wrong(&m, "human-monitor-command", "{}", "GenericError");
+    monitor_ok(&m, "human-monitor-command", "{\"command-line\":\"block_resize xvda 1G\"}");
+    assert_int_equal(m.vm.resized, 1);
+    monitor_ok(&m, "block_resize", "{\"device\":\"xvda\",\"size\":1073741824}");
+    assert_int_equal(m.vm.resized, 2);
+    monitor_wrong(&m, "block_resize", "{\"device\":\"xvda\"}", "GenericError");
+    assert_int_equal(m.vm.resized, 2);
     monitor_end(&m);
 }
 

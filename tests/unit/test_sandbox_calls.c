@@ -52,13 +52,13 @@ static const struct known known[] = {
     BOTH(recvfrom), BOTH(futex), BOTH(restart_syscall), BOTH(clock_gettime), BOTH(gettimeofday),
     BOTH(clock_nanosleep), BOTH(nanosleep), BOTH(setitimer), BOTH(getpid), BOTH(gettid),
     BOTH(getppid), BOTH(getuid), BOTH(geteuid), BOTH(getrandom),
-    MODEL(pread64), MODEL(pwrite64), MODEL(preadv), MODEL(pwritev), MODEL(preadv2),
-    MODEL(pwritev2), MODEL(fdatasync), MODEL(ftruncate), MODEL(memfd_create), BOTH(accept4),
-    MODEL(set_robust_list), MODEL(rseq), MODEL(sched_getaffinity), MODEL(sched_yield),
+    BOTH(pread64), MODEL(pwrite64), BOTH(preadv), BOTH(pwritev), BOTH(preadv2),
+    BOTH(pwritev2), BOTH(fdatasync), BOTH(ftruncate), BOTH(memfd_create), BOTH(accept4),
+    BOTH(set_robust_list), BOTH(rseq), BOTH(sched_getaffinity), BOTH(sched_yield),
     /* allowed with some arguments */
     SOME_BOTH(sendto), SOME_BOTH(fcntl), SOME_BOTH(ioctl), SOME_BOTH(mmap), SOME_BOTH(mprotect),
     SOME_BOTH(tgkill), SOME_BOTH(prlimit64), SOME_BOTH(prctl), SOME_MODEL(getsockopt),
-    SOME_MODEL(setsockopt), SOME_MODEL(fallocate), SOME_MODEL(clone),
+    SOME_MODEL(setsockopt), SOME_BOTH(fallocate), SOME_BOTH(clone),
     /* answered; newfstatat is let through with AT_EMPTY_PATH, which -1 includes */
     BOTH(open), BOTH(openat), BOTH(stat), BOTH(lstat), BOTH(access), BOTH(readlink), BOTH(unlink),
     BOTH(clone3), BOTH(newfstatat), MODEL(io_uring_setup),
@@ -207,7 +207,6 @@ static void neighbours(void *opaque)
         IOCTL_EVTCHN_RESTRICT_DOMID,
         IOCTL_GNTDEV_SET_MAX_GRANTS,
         IOCTL_GNTDEV_SET_UNMAP_NOTIFY,
-        IOCTL_GNTDEV_GRANT_COPY,
         IOCTL_GNTDEV_DMABUF_EXP_FROM_REFS,
         IOCTL_GNTDEV_DMABUF_IMP_TO_REFS,
 #endif
@@ -230,8 +229,8 @@ static void neighbours(void *opaque)
         0x5331 /* CDROM_LOCKDOOR */,
         0x400454ca /* TUNSETIFF */,
     };
-    static const int fcntls[] = { F_DUPFD,  F_SETLK,     F_SETOWN,     F_SETSIG, F_SETLEASE,
-                                  F_NOTIFY, F_ADD_SEALS, F_SETPIPE_SZ, F_GETOWN };
+    static const int fcntls[] = { F_DUPFD,  F_SETLK,     F_SETOWN_EX,  F_SETSIG, F_SETLEASE,
+                                  F_NOTIFY, F_GET_SEALS, F_SETPIPE_SZ, F_GETOWN };
     static const int prctls[] = { PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_SECCOMP,
                                   PR_SET_PTRACER,  PR_SET_MM,       PR_SET_CHILD_SUBREAPER,
                                   PR_CAP_AMBIENT,  PR_SET_TSC };

@@ -117,6 +117,8 @@ static void expect(struct bench *b, enum supervised_type type, uint32_t value, c
 static void not_supervised(void **state)
 {
     struct supervised *s = (struct supervised *)state;
+    struct supervised_disk disk;
+    char name[SUPERVISED_NAME];
     struct error e = { "" };
     volatile struct supervised_vitals *v;
     uint32_t uid, gid;
@@ -134,8 +136,9 @@ static void not_supervised(void **state)
     assert_int_equal(supervised_ready(s), 0);
     assert_int_equal(supervised_handed_over(s), 0);
     assert_int_equal(supervised_bind_life(s), 0);
-    assert_int_equal(supervised_make_spare(s), 0);
     assert_true(supervised_xenstore(s) < 0);
+    assert_true(supervised_open_disk(s, 768, 0, &disk) < 0);
+    assert_false(supervised_next(s, "", name));
     v = supervised_vitals(s);
     v->events++;
     supervised_say(s, "nobody hears it");
@@ -259,6 +262,49 @@ static void xenstore_comes(void **state)
     end(&b);
 }
 
+static void answer_disk(struct bench *b, uint32_t error, uint32_t more, int fd)
+{
+    struct supervised_message m = {
+        .type = SUPERVISED_ACK, .value = error, .more = more, .name = "qdisk768", .text = "/image"
+    };
+
+    assert_int_equal(supervised_send(b->theirs, &m, fd, 0), 0);
+}
+
+static void disk_comes(void **state)
+{
+    struct supervised_message m;
+    struct supervised_disk d;
+    char name[SUPERVISED_NAME];
+    struct bench b;
+    int fd;
+
+    (void)state;
+    start(&b);
+    tell(&b, SUPERVISED_ACK, 0, "qdisk7680", 0); /* of another one: closed */
+    answer_disk(&b, 0, SUPERVISED_DISK_DIRECT | 3, 0);
+    assert_int_equal(supervised_open_disk(b.s, 768, SUPERVISED_DISK_LAST, &d), 0);
+    assert_true(d.fd > 0 && d.direct && d.twin == 2);
+    assert_string_equal(d.path, "/image");
+    close(d.fd);
+    assert_int_equal(supervised_receive(b.theirs, &m, &fd, NULL, MSG_DONTWAIT), 1);
+    assert_int_equal(m.type, SUPERVISED_OPEN_DISK);
+    assert_true(m.value == 768 && m.more == SUPERVISED_DISK_LAST);
+    answer_disk(&b, 0, 0, -1);
+    assert_int_equal(supervised_open_disk(b.s, 768, 0, &d), 0);
+    assert_true(d.fd == -1 && !d.direct && d.twin == -1);
+    answer_disk(&b, ENOENT, 1, 0); /* an error and a descriptor */
+    assert_int_equal(supervised_open_disk(b.s, 768, 0, &d), -ENOENT);
+    assert_true(d.fd == -1 && d.twin == -1);
+    assert_string_equal(d.path, "/image"); /* here it would be a sentence */
+    assert_true(supervised_next(b.s, "dis", name));
+    assert_string_equal(name, "disk0");
+    assert_false(supervised_next(b.s, "qdisk", name));
+    close(supervised_take(b.s, "disk0"));
+    assert_false(supervised_next(b.s, "", name));
+    end(&b);
+}
+
 /* The last word counts, and the answer carries the number of the attempt it belongs to. */
 static void hands_over(void **state)
 {
@@ -297,7 +343,7 @@ static void sees_the_end(void **state)
     (void)state;
     start(&b);
     assert_int_equal(send(b.theirs, "short", 5, 0), 5); /* no message: passed over */
-    tell(&b, SUPERVISED_GIVE, 0, "stray", 0);           /* its descriptor is closed */
+    tell(&b, SUPERVISED_ACK, 0, "stray", 0);            /* its descriptor is closed */
     settle(&b);
     assert_int_equal(b.gone, 0);
     close(b.theirs);
@@ -351,10 +397,15 @@ static void closes_what_it_does_not_want(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(not_supervised),  cmocka_unit_test(refuses_nonsense),
-        cmocka_unit_test(takes_and_holds), cmocka_unit_test(drop_waits),
-        cmocka_unit_test(xenstore_comes),  cmocka_unit_test(hands_over),
-        cmocka_unit_test(sees_the_end),    cmocka_unit_test(closes_what_it_does_not_want),
+        cmocka_unit_test(not_supervised),
+        cmocka_unit_test(refuses_nonsense),
+        cmocka_unit_test(takes_and_holds),
+        cmocka_unit_test(drop_waits),
+        cmocka_unit_test(xenstore_comes),
+        cmocka_unit_test(hands_over),
+        cmocka_unit_test(disk_comes),
+        cmocka_unit_test(sees_the_end),
+        cmocka_unit_test(closes_what_it_does_not_want),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

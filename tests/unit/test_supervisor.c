@@ -477,6 +477,75 @@ static void who_does_not_listen_is_killed(void **state)
     brood_end(&b);
 }
 
+/* ---- without a device model ----------------------------------------------------------------- */
+
+static pid_t start_pv_only(struct brood *b, const char *words)
+{
+    brood_prepare(b);
+    brood_put("pv-only", "");
+    brood_put("pv.0", words);
+    brood_launch(b);
+    return brood_await_worker(b, "pv 0", "death 0 arena () leaks 1");
+}
+
+static void pv_guest_lives(void **state)
+{
+    struct brood b;
+    char said[2048];
+    pid_t pid;
+
+    (void)state;
+    pid = start_pv_only(&b, "store");
+    brood_await(&b, "pv 0 ready");
+    brood_await(&b, "pv 0 store open");
+    brood_await_running(&b);
+    kill(pid, SIGKILL);
+    brood_await_worker(&b, "pv 1", "death 9 arena (state of 0) leaks 0");
+    brood_await(&b, "pv 1 ready");
+    assert_int_equal(brood_ctl(&b, "supervisor", NULL, said, sizeof said), 0);
+    assert_non_null(strstr(said, "pv "));
+    assert_null(strstr(said, "model  pid"));
+    kill(b.pid, SIGHUP);
+    assert_int_equal(brood_status(&b, 1000), 0);
+    brood_await(&b, "pv 1 quit");
+    assert_false(brood_happened(&b, "xen"));
+    assert_false(brood_happened(&b, "model 0"));
+    brood_end(&b);
+}
+
+static void pv_guest_ends(void **state)
+{
+    struct brood b;
+
+    (void)state;
+    start_pv_only(&b, "");
+    brood_await_running(&b);
+    xenstored_erase(&b.x, BROOD_NODE); /* the domain is destroyed */
+    assert_int_equal(brood_status(&b, 1000), 0);
+    brood_end(&b);
+    start_pv_only(&b, "fail");
+    assert_int_equal(brood_status(&b, BROOD_WAIT_MS), 3);
+    assert_false(brood_happened(&b, "pv 1"));
+    brood_end(&b);
+}
+
+/* Its disks are gone for good then. */
+static void pv_guest_crash_loop(void **state)
+{
+    struct brood b;
+    pid_t pid;
+
+    (void)state;
+    pid = start_pv_only(&b, "");
+    brood_await(&b, "pv 0 ready");
+    brood_put("pv", "idle die");
+    kill(pid, SIGKILL);
+    brood_await_worker(&b, "pv 4", "death 11");
+    brood_await(&b, "xen crashes 7");
+    assert_int_equal(brood_status(&b, BROOD_WAIT_MS), 1);
+    brood_end(&b);
+}
+
 /* ---- small parts ---------------------------------------------------------------------------- */
 
 static void control_takes_no_nonsense(void **state)
@@ -589,6 +658,13 @@ static void finds_its_arguments(void **state)
     assert_int_equal(scan(&o, "hvmdm -xen-domid 1 -machine none"), SUPERVISOR_PASS_ON);
     assert_int_equal(scan(&o, "hvmdm -M none,accel=xen -xen-domid 1"), SUPERVISOR_PASS_ON);
     assert_int_equal(scan(&o, "hvmdm --print-config -xen-domid 1"), SUPERVISOR_PASS_ON);
+    assert_int_equal(scan(&o, "hvmdm -xen-domid 1 -machine xenfv,x=y"), SUPERVISOR_RUN);
+    assert_false(o.pv_only);
+    assert_int_equal(scan(&o, "hvmdm -xen-domid 1 -machine xenpv -m 128"), SUPERVISOR_RUN);
+    assert_true(o.pv_only);
+    assert_int_equal(scan(&o, "hvmdm -xen-domid 3 -xen-attach -nographic -M xenpv"),
+                     SUPERVISOR_RUN);
+    assert_true(o.pv_only);
     assert_int_equal(scan(&o, "hvmdm --check-state 5"), SUPERVISOR_CHECK_STATE);
     assert_int_equal(o.state, 5);
 }
@@ -618,6 +694,9 @@ int main(int argc, char *argv[])
         cmocka_unit_test(pv_crash_loop_is_not_the_domains),
         cmocka_unit_test(serves_small_wishes),
         cmocka_unit_test(who_does_not_listen_is_killed),
+        cmocka_unit_test(pv_guest_lives),
+        cmocka_unit_test(pv_guest_ends),
+        cmocka_unit_test(pv_guest_crash_loop),
         cmocka_unit_test(control_takes_no_nonsense),
         cmocka_unit_test(reads_members),
         cmocka_unit_test(holds_by_name),

@@ -165,7 +165,7 @@ static void copy_self(const char *name)
 {
     char path[128];
     int from = open("/proc/self/exe", O_RDONLY), to;
-    struct stat st;
+    struct stat st = { 0 };
     off_t at = 0;
 
     brood_path(path, sizeof path, name);
@@ -175,6 +175,68 @@ static void copy_self(const char *name)
         assert_true(sendfile(to, from, &at, (size_t)(st.st_size - at)) > 0);
     close(from);
     close(to);
+}
+
+/* The PV worker is asked to let go, and not for long. */
+static void pv_lets_go(void **state)
+{
+    static const char *const words[] = { "", "stuck" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        struct brood b;
+        char said[2048];
+
+        brood_prepare(&b);
+        brood_put("model.0", "want");
+        brood_put("pv.0", words[i]);
+        brood_launch(&b);
+        brood_await_too(&b, "model 0 ready");
+        brood_await_too(&b, "pv 0 ready");
+        assert_int_equal(brood_ctl(&b, "upgrade", NULL, said, sizeof said), 0);
+        brood_await_too(&b, "pv 0 hand over");
+        brood_await_worker(&b, "pv 1", "death 257");
+        brood_await(&b, "pv 1 ready");
+        brood_end(&b);
+    }
+}
+
+/* It is all there is: the new one has to be ready before the old one goes. */
+static void pv_guest_is_upgraded(void **state)
+{
+    struct brood b;
+    char said[2048];
+    pid_t pid;
+
+    (void)state;
+    brood_prepare(&b);
+    brood_put("pv-only", "");
+    brood_launch(&b);
+    pid = brood_await_worker(&b, "pv 0", "death 0");
+    brood_await(&b, "pv 0 ready");
+    brood_put("pv.1", "arena fail say");
+    assert_int_equal(brood_ctl(&b, "upgrade", NULL, said, sizeof said), 1);
+    assert_non_null(strstr(said, "ended with status 3 before it was ready: because of"));
+    brood_await(&b, "pv 0 hand over");
+    brood_await(&b, "pv 0 resume");
+    assert_true(brood_alive(pid));
+    assert_int_equal(brood_ctl(&b, "upgrade", NULL, said, sizeof said), 0);
+    assert_non_null(strstr(said, "generation 2)"));
+    brood_await_worker(&b, "pv 2", "death 257 arena (state of 0) leaks 0");
+    brood_await_too(&b, "pv 2 ready");
+    assert_false(brood_alive(pid));
+    copy_self("hvmdm");
+    assert_int_equal(brood_ctl(&b, "upgrade", NULL, said, sizeof said), 0);
+    assert_non_null(strstr(said, "supervisor: replaced"));
+    pid = brood_await_worker(&b, "pv 3", "death 257");
+    brood_await_too(&b, "pv 3 ready");
+    kill(pid, SIGKILL);
+    brood_await_worker(&b, "pv 4", "death 9");
+    brood_await(&b, "pv 4 ready");
+    assert_false(brood_happened(&b, "check arena"));
+    assert_false(brood_happened(&b, "xen"));
+    brood_remove("hvmdm");
+    brood_end(&b);
 }
 
 static void supervisor_replaces_itself(void **state)
@@ -219,7 +281,8 @@ int main(int argc, char *argv[])
         cmocka_unit_test(upgrade_takes_over),         cmocka_unit_test(upgrade_falls_back),
         cmocka_unit_test(upgrade_survives_both),      cmocka_unit_test(upgrade_is_not_held_up),
         cmocka_unit_test(upgrade_is_refused),         cmocka_unit_test(end_meets_hand_over),
-        cmocka_unit_test(supervisor_replaces_itself),
+        cmocka_unit_test(supervisor_replaces_itself), cmocka_unit_test(pv_lets_go),
+        cmocka_unit_test(pv_guest_is_upgraded),
     };
     int other = brood_main(argc, argv);
 

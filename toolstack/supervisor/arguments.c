@@ -30,9 +30,11 @@ static bool answers_at_once(const char *option)
     return false;
 }
 
-static bool is_probe(const char *machine)
+static bool is_machine(const char *machine, const char *type)
 {
-    return !strncmp(machine, "none", 4) && (!machine[4] || machine[4] == ',');
+    size_t n = strlen(type);
+
+    return !strncmp(machine, type, n) && (!machine[n] || machine[n] == ',');
 }
 
 void supervisor_scan(struct supervisor_options *o, int argc, char *argv[])
@@ -57,7 +59,8 @@ void supervisor_scan(struct supervisor_options *o, int argc, char *argv[])
         } else if (!strcmp(option, "model")) {
             o->model = *value ? value : NULL;
         } else if (!strcmp(option, "machine") || !strcmp(option, "M")) {
-            pass_on |= is_probe(value);
+            pass_on |= is_machine(value, "none");
+            o->pv_only = is_machine(value, "xenpv");
         } else if (!strcmp(option, "check-state") && read_number(value, INT32_MAX, &n)) {
             o->job = SUPERVISOR_CHECK_STATE;
             o->state = (int)n;

@@ -14,7 +14,7 @@
 #include "hw/core/error.h"
 
 enum {
-    BROKER_WATCHES = 64,
+    BROKER_WATCHES = 128,    /* one per kind of back end and one per device */
     BROKER_TRANSACTIONS = 4, /* open at once */
 };
 

@@ -117,6 +117,7 @@ static bool published(const char *key)
         "physical-sector-size",
         "discard-granularity",
         "discard-alignment",
+        "discard-secure",
         "max-ring-page-order",
         "multi-queue-max-queues",
         "request-update",

@@ -85,8 +85,8 @@ static void status(struct control_client *c)
     text_add_quoted(&t, s->program.path);
     text_add(&t, ",\"upgrading\":%s,\"workers\":[",
              s->upgrade.state == UPGRADE_NONE ? "false" : "true");
-    add_worker(&t, s->model, "model");
-    if (s->started[SUPERVISED_PV]) {
+    add_worker(&t, s->model, s->o->pv_only ? "pv" : "model");
+    if (s->started[SUPERVISED_PV] && !s->o->pv_only) {
         text_add(&t, ",");
         add_worker(&t, s->pv, "pv");
     }

@@ -29,7 +29,7 @@ static void hold(struct message *c)
         ret = held_put(&w->held, c->m->name, c->fd);
         c->fd = -1;
     }
-    if (ret == 0 && w->role == SUPERVISED_MODEL && !strcmp(c->m->name, "ctl"))
+    if (ret == 0 && worker_is_main(w) && !strcmp(c->m->name, "ctl"))
         control_note_model(w->s);
     if (ret < 0)
         snprintf(w->said, sizeof w->said, "(what it wanted to be held was refused: %s)",
@@ -79,6 +79,11 @@ static void say(struct message *c)
     text_clean(c->w->said, sizeof c->w->said);
 }
 
+static void open_disk(struct message *c)
+{
+    disks_open(c->w, c->m->value, c->m->more);
+}
+
 /* One door per worker; whoever asks again gets a new one. */
 static void give_xenstore(struct message *c)
 {
@@ -112,8 +117,9 @@ static const struct {
     [SUPERVISED_SLEEP_STATE] = { MODEL, sleep_state },
     [SUPERVISED_XENSTORE] = { PV, give_xenstore },
     [SUPERVISED_WANT_PV] = { MODEL, want_pv },
-    [SUPERVISED_HANDED_OVER] = { MODEL, handed_over },
+    [SUPERVISED_HANDED_OVER] = { MODEL | PV, handed_over },
     [SUPERVISED_SAY] = { MODEL | PV, say },
+    [SUPERVISED_OPEN_DISK] = { PV, open_disk },
 };
 
 bool message_receive(struct worker *w)

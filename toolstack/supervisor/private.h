@@ -5,6 +5,7 @@
  *     supervisor.c  start, signals, time, the end
  *     worker.c      a worker's process: start, messages to it, death, the next one
  *     message.c     what workers say
+ *     disks.c       images for the PV worker, and what both workers share to agree on a disk
  *     upgrade.c     another build takes over, step by step
  *     replace.c     the supervisor becomes another build of itself
  *     control.c     /run/hvmdm/DOMID.supervisor
@@ -39,7 +40,7 @@ enum {
     LIVED_MS = 10000,    /* whoever served that long is in no loop, even if nobody wanted a thing */
     BREATH_MS = 500,     /* before the third start in a row; twice that before the next */
     OFTEN_MS = 1000,     /* before each start of one that the guest makes die often */
-    SEATS = 3,           /* device model, PV worker, successor of a device model */
+    SEATS = 3,           /* device model, PV worker, successor of the first */
     RECORDS_AT_ONCE = 8, /* crash records of a worker; then one each */
     RECORD_EVERY_MS = 60000,
     INHERITED = 16, /* descriptors that libxl may give the first device model */
@@ -85,7 +86,7 @@ enum upgrade_state {
     UPGRADE_BACK,      /* the new one is being ended; then the old one goes on */
     UPGRADE_SWAP,      /* the new one serves, the old one ends */
     UPGRADE_SELF,      /* a new supervisor is being tried */
-    UPGRADE_PV,        /* the old PV worker ends */
+    UPGRADE_PV,        /* the old PV worker lets go and ends */
 };
 
 struct upgrade {
@@ -131,11 +132,13 @@ struct supervisor {
     struct loop_source signals;
     struct xenstore *xs;
     struct xenstore_watch watch;
-    char node[64];          /* the domain's, in xenstore; libxl removes it first */
+    char node[64];          /* of the domain, in xenstore; libxl removes it first */
     bool noted;             /* the node has been there */
     struct program program; /* the device model that runs */
     struct worker seats[SEATS];
-    struct worker *model, *pv, *successor; /* which seat is whose; the last is free most times */
+    /* Which seat is whose. The last is free most times. Where there is no device model, the PV
+     * worker has its seat, and the second one is free. */
+    struct worker *model, *pv, *successor;
     struct upgrade upgrade;
     struct control control;
     int inherited[INHERITED];
@@ -177,8 +180,20 @@ void worker_record(struct worker *w, int wait_status); /* if it died by its own 
 void worker_move_counts(struct worker *to, const struct worker *from);
 void worker_free(struct worker *w);
 const char *worker_name(const struct worker *w);
-uint32_t worker_death(int wait_status); /* enum supervised_death; 0: ended with status 0 */
+bool worker_is_main(const struct worker *w); /* the domain cannot be without it */
+uint32_t worker_death(int wait_status);      /* enum supervised_death; 0: ended with status 0 */
 void worker_tell_death(uint32_t death, int wait_status, char *to, size_t size);
+
+/* The same with all that a message has. */
+void worker_send(struct worker *w, const struct supervised_message *m, int fd);
+
+/* disks.c */
+/* Page and eventfds, held for device model and PV worker. 0 or -errno. */
+MUST_CHECK int disks_prepare(struct supervisor *s);
+/* The PV worker is not started again. */
+void disks_give_up(struct supervisor *s);
+/* Answers what the PV worker asked: OPEN_DISK for `devid`. */
+void disks_open(struct worker *w, uint32_t devid, uint32_t flags);
 
 /* message.c. Reads one message from the worker. False: nothing more to read. */
 bool message_receive(struct worker *w);

@@ -262,8 +262,11 @@ static void fill_standard(void)
 
 static void init(struct supervisor *s, const struct supervisor_options *o)
 {
+    const enum supervised_role role = o->pv_only ? SUPERVISED_PV : SUPERVISED_MODEL;
+
     *s = (struct supervisor){ .o = o, .signals.fd = -1, .end_at = NEVER };
-    snprintf(s->node, sizeof s->node, "/local/domain/0/device-model/%u", o->domid);
+    snprintf(s->node, sizeof s->node, "device-model/%u",
+             o->domid); /* ours, also in a driver domain */
     s->program.fd = s->upgrade.model.fd = s->upgrade.self.fd = -1;
     s->upgrade.words = s->upgrade.memfd = -1;
     s->upgrade.deadline = NEVER;
@@ -273,9 +276,9 @@ static void init(struct supervisor *s, const struct supervisor_options *o)
     s->model = &s->seats[0];
     s->pv = &s->seats[1];
     s->successor = &s->seats[2];
-    worker_init(s->model, s, SUPERVISED_MODEL);
+    worker_init(s->model, s, role);
     worker_init(s->pv, s, SUPERVISED_PV);
-    worker_init(s->successor, s, SUPERVISED_MODEL);
+    worker_init(s->successor, s, role);
 }
 
 static int begin(struct supervisor *s, struct error *e)
@@ -288,9 +291,12 @@ static int begin(struct supervisor *s, struct error *e)
         ret = open_xenstore(s, e);
     if (ret == 0)
         ret = control_open(s, e);
+    if (ret == 0 && !s->o->pv_only)
+        ret = disks_prepare(s);
     if (ret == 0)
         ret = worker_start(s->model, &s->program, 0);
-    return ret < 0 ? error_set(e, ret, "cannot start the device model: %s", strerror(-ret)) : 0;
+    return ret < 0 ? error_set(e, ret, "cannot start %s: %s", worker_name(s->model), strerror(-ret))
+                   : 0;
 }
 
 /* We have just been another build of ourselves, which left its state in `memfd`. */

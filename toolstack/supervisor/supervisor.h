@@ -2,10 +2,11 @@
 /*
  * supervisor - the process that libxl starts and that outlives the device model.
  *
- * It holds what must survive (descriptors), starts the workers (device model and PV worker), starts
- * them again when they die, replaces them by another build on request, and ends them. It knows
- * nothing of the guest and parses nothing that comes from it; what a worker says is bounded and
- * checked. The contract with the workers is toolstack/supervised.h.
+ * It holds what must survive (descriptors), starts the workers (device model and PV worker; for a
+ * guest without emulated hardware the PV worker only), starts them again when they die, replaces
+ * them by another build on request, and ends them. It knows nothing of the guest and parses nothing
+ * that comes from it; what a worker says is bounded and checked. The contract with the workers is
+ * toolstack/supervised.h.
  *
  * Uses libc, ioreq/loop.h, hw/core/log.h, toolstack/xenstore.h and the two messages functions of
  * supervised.h; no Xen library.
@@ -45,6 +46,7 @@ struct supervisor_options {
     const char *directory; /* of control sockets; NULL: SUPERVISOR_DIRECTORY */
     const char *records;   /* directory of crash records; NULL: none are written */
     bool no_sandbox;
+    bool pv_only;         /* a PV or PVH guest (-machine xenpv): back ends, no device model */
     bool asked_by_qmp;    /* whether we are ready (dm_restrict); not told in xenstore */
     int (*confine)(void); /* give up what we do not need, 0 or -errno; NULL: nothing */
     const struct supervisor_xen *xen;

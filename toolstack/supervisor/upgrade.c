@@ -9,9 +9,11 @@
  *     SWAP       it is ready: it is the device model now, the old one ends.
  *     BACK       it is not: it is ended, and when it is gone for certain the old one goes on.
  *     SELF       the supervisor that lies beside the new device model is tried,
- *     PV         the PV worker is ended (how it takes over from a dead one is its own business and
- *                must work anyway), and then we become that supervisor, and start it.
+ *     PV         the PV worker lets go and is ended, and then we become that supervisor, and start
+ * a new one. One that does not let go is killed: its successors can live with that.
  *
+ * Where the PV worker is all there is (a PV guest), what is said of the device model holds for it;
+ * it has no arena, and its successor is not tried before.
  * A successor works on duplicates of what is held; they become the real ones with its READY.
  */
 #include <errno.h>
@@ -122,6 +124,8 @@ static void read_verdict(struct supervisor *s, const struct program *program, in
 
 /* ---- the device model ----------------------------------------------------------------------- */
 
+static void hand_over(struct supervisor *s);
+
 int upgrade_begin(struct supervisor *s, const char *path, struct error *e)
 {
     struct upgrade *u = &s->upgrade;
@@ -132,19 +136,23 @@ int upgrade_begin(struct supervisor *s, const char *path, struct error *e)
     if (s->ending)
         return error_set(e, -ESHUTDOWN, "the device model is about to end");
     if (!s->served || !s->model->pid || !s->model->ready)
-        return error_set(e, -EAGAIN, "the device model is only just coming up; try again");
-    if (arena < 0)
+        return error_set(e, -EAGAIN, "%s is only just coming up; try again", worker_name(s->model));
+    if (arena < 0 && !s->o->pv_only)
         return error_set(e, -ENODATA, "the device model has nothing that another could take over");
     ret = program_open(&u->model, path ? path : s->program.path, e);
     if (ret < 0)
         return ret;
+    u->why[0] = '\0';
+    if (s->o->pv_only) {
+        hand_over(s);
+        return 0;
+    }
     ret = start_checker(s, &u->model, "hvmdm-model", "--check-arena", arena);
     if (ret < 0) {
         error_set(e, ret, "cannot run %s: %s", u->model.path, strerror(-ret));
         program_close(&u->model);
         return ret;
     }
-    u->why[0] = '\0';
     u->state = UPGRADE_CHECK;
     return 0;
 }
@@ -190,6 +198,8 @@ void upgrade_handed_over(struct worker *w, uint32_t attempt)
 
     if (s->ending && attempt == u->attempt)
         w->handed_over = true; /* our end came first: it does not destroy its server */
+    if (w == s->pv && u->state == UPGRADE_PV && attempt == u->attempt)
+        worker_kill(w);
     if (w != s->model || u->state != UPGRADE_HAND_OVER || attempt != u->attempt)
         return;
     w->handed_over = true;
@@ -258,10 +268,14 @@ static void end_pv(struct supervisor *s)
         pv->last_death = SUPERVISED_UPGRADE;
         pv->start_at = loop_now();
     }
-    if (pv->pid)
+    if (pv->pid && pv->ready) {
+        set_deadline(s);
+        worker_tell(pv, SUPERVISED_HAND_OVER, s->upgrade.attempt, NULL, -1);
+    } else if (pv->pid) {
         worker_kill(pv);
-    else
+    } else {
         finish(s);
+    }
 }
 
 /* The old device model is gone. */
@@ -320,14 +334,14 @@ static bool model_ended(struct supervisor *s, int wait_status)
     struct upgrade *u = &s->upgrade;
 
     if (u->state == UPGRADE_START || u->state == UPGRADE_BACK) {
-        log_error("the old device model has ended while it waited");
+        log_error("%s that lets go has ended while it waited", worker_name(s->model));
         return true; /* the new one, or else a newer one, goes on from what is held */
     }
     if (u->state == UPGRADE_CHECK || u->state == UPGRADE_HAND_OVER) {
         char how[96];
 
         worker_tell_death(worker_death(wait_status), wait_status, how, sizeof how);
-        say_why(u, "the device model %s meanwhile", how);
+        say_why(u, "%s %s meanwhile", worker_name(s->model), how);
         failed(s);
     }
     return false;
@@ -385,7 +399,7 @@ void upgrade_expired(struct supervisor *s)
         failed(s);
         break;
     case UPGRADE_HAND_OVER:
-        say_why(u, "the device model did not let go of the guest within %u ms", ms);
+        say_why(u, "%s did not let go of the guest within %u ms", worker_name(s->model), ms);
         worker_tell(s->model, SUPERVISED_RESUME, u->attempt, NULL, -1);
         failed(s);
         break;
@@ -398,6 +412,9 @@ void upgrade_expired(struct supervisor *s)
         stop_checker(u);
         program_close(&u->self);
         end_pv(s);
+        break;
+    case UPGRADE_PV:
+        worker_kill(s->pv);
         break;
     default:
         break;

@@ -34,6 +34,11 @@ const char *worker_name(const struct worker *w)
     return w->role == SUPERVISED_PV ? "the PV worker" : "the device model";
 }
 
+bool worker_is_main(const struct worker *w)
+{
+    return w->role == (w->s->o->pv_only ? SUPERVISED_PV : SUPERVISED_MODEL);
+}
+
 /* ---- vitals --------------------------------------------------------------------------------- */
 
 /* The page keeps its size whatever a worker does: reading it cannot fail, growing it cost memory.
@@ -154,8 +159,8 @@ static pid_t spawn_worker(struct worker *w, const struct program *program, uint3
         text_add(&t, ",%s:%d", w->held.fd[i].name, w->held.fd[i].fd);
         keep[p.nkeep++] = w->held.fd[i].fd;
     }
-    for (unsigned i = 0; i < s->ninherited && w->role == SUPERVISED_MODEL; i++)
-        keep[p.nkeep++] = s->inherited[i]; /* forgotten as soon as the first model serves */
+    for (unsigned i = 0; i < s->ninherited && worker_is_main(w); i++)
+        keep[p.nkeep++] = s->inherited[i]; /* forgotten as soon as the first one serves */
     return t.cut ? -E2BIG : spawn(&p);
 }
 
@@ -210,12 +215,18 @@ void worker_tell(struct worker *w, enum supervised_type type, uint32_t value, co
                  int fd)
 {
     struct supervised_message m = { .type = type, .value = value };
+
+    snprintf(m.name, sizeof m.name, "%s", name ? name : "");
+    worker_send(w, &m, fd);
+}
+
+void worker_send(struct worker *w, const struct supervised_message *m, int fd)
+{
     int ret;
 
     if (w->socket.fd < 0)
         return;
-    snprintf(m.name, sizeof m.name, "%s", name ? name : "");
-    ret = supervised_send(w->socket.fd, &m, fd, MSG_DONTWAIT);
+    ret = supervised_send(w->socket.fd, m, fd, MSG_DONTWAIT);
     if (ret == 0 || ret == -EPIPE || ret == -ECONNRESET)
         return; /* those end by themselves */
     guest_log_line(&w->log, worker_name(w), "pid %d does not listen and is killed: %s", (int)w->pid,
@@ -370,16 +381,17 @@ static void give_up(struct worker *w)
     const struct supervisor_options *o = w->s->o;
     int ret;
 
-    if (w->role == SUPERVISED_PV) {
+    if (!worker_is_main(w)) {
         log_error("the PV worker died %u times in a row without having done anything: it is not "
                   "started again; the guest goes on with its emulated devices",
                   w->row);
         w->given_up = true;
+        disks_give_up(w->s);
         return;
     }
-    log_error("the device model died %u times in a row without having done anything for the guest: "
-              "the domain is given up, as crashed",
-              w->row);
+    log_error("%s died %u times in a row without having done anything for the guest: the domain is "
+              "given up, as crashed",
+              worker_name(w), w->row);
     ret = o->xen->crash(o->domid);
     if (ret < 0)
         log_error("cannot declare domain %u crashed: %s", o->domid, strerror(-ret));
@@ -411,7 +423,7 @@ void worker_died(struct worker *w, int status)
     forget_words(w);
     if (supervisor_domain_gone(w->s, death)) {
         log_info("%s is not started again: the domain is being destroyed", worker_name(w));
-        if (w->role == SUPERVISED_MODEL || w->s->forsaken)
+        if (worker_is_main(w) || w->s->forsaken)
             supervisor_end(w->s, 0);
     } else if (w->row >= CRASH_LOOP) {
         give_up(w);
@@ -428,7 +440,7 @@ static void start_failed(struct worker *w, int status)
     worker_record(w, status);
     if (WIFSIGNALED(status)) {
         worker_tell_death(worker_death(status), status, how, sizeof how);
-        log_error("the device model %s before it was ready%s%s", how, w->said[0] ? ": " : "",
+        log_error("%s %s before it was ready%s%s", worker_name(w), how, w->said[0] ? ": " : "",
                   w->said);
     }
     supervisor_end(w->s, WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
@@ -460,12 +472,12 @@ void worker_ended(struct worker *w, int status)
     w->clean = worker_death(status) == 0 && !w->handed_over;
     if (upgrade_worker_ended(w, status) || s->ending)
         return;
-    if (w->role == SUPERVISED_MODEL && !s->served) {
+    if (worker_is_main(w) && !s->served) {
         start_failed(w, status);
     } else if (!w->clean) {
         worker_died(w, status);
-    } else if (w->role == SUPERVISED_MODEL) {
-        log_info("the device model has ended as it was told");
+    } else if (worker_is_main(w)) {
+        log_info("%s has ended as it was told", worker_name(w));
         supervisor_end(s, 0);
     }
 }

@@ -6,25 +6,14 @@
  *
  * Absent: the triple fault, which Xen handles without a device model.
  */
-#include "payload.h"
+#include "ide.h"
 
-#define IDE          0x1f0
-#define IDE_COUNT    (IDE + 2)
-#define IDE_LBA      (IDE + 3) /* three bytes */
-#define IDE_DEVICE   (IDE + 6)
-#define IDE_COMMAND  (IDE + 7) /* and status */
-#define DEVICE_SLAVE 0xf0      /* LBA */
-#define READ         0x20
-#define WRITE        0x30
-#define FLUSH        0xe7
-#define BUSY         0x80
-#define REQUEST      0x08
-#define ERRORS       0x21 /* device fault, error */
-#define KEYBOARD     0x64
-#define PULSE_RESET  0xfe
-#define HARD_RESET   0x02
-#define RESET_CPU    0x04
-#define MAGIC        0x746f6f62 /* "boot" */
+#define ERRORS      (STATUS_FAULT | STATUS_ERROR)
+#define KEYBOARD    0x64
+#define PULSE_RESET 0xfe
+#define HARD_RESET  0x02
+#define RESET_CPU   0x04
+#define MAGIC       0x746f6f62 /* "boot" */
 
 static uint32_t sector[128];
 
@@ -41,8 +30,8 @@ static void wait_for(uint8_t bits)
     uint8_t status;
 
     do {
-        status = inb(IDE_COMMAND);
-    } while ((status & BUSY) || (!(status & ERRORS) && (status & bits) != bits));
+        status = ide_wait();
+    } while (!(status & ERRORS) && (status & bits) != bits);
     if (status & ERRORS) {
         fail("the disk reports an error");
     }
@@ -50,30 +39,24 @@ static void wait_for(uint8_t bits)
 
 static void command(uint8_t code)
 {
-    outb(IDE_DEVICE, DEVICE_SLAVE);
-    wait_for(0);
-    outb(IDE_COUNT, 1);
-    outb(IDE_LBA, 0);
-    outb(IDE_LBA + 1, 0);
-    outb(IDE_LBA + 2, 0);
-    outb(IDE_COMMAND, code);
+    ide_issue(SLAVE_LBA, code, 0, 1);
 }
 
 static uint32_t count_boot(void)
 {
-    command(READ);
-    wait_for(REQUEST);
-    rep_insw(IDE, sector, 256);
+    command(READ_SECTORS);
+    wait_for(STATUS_DRQ);
+    rep_insw(IDE_DATA, sector, SECTOR_WORDS);
     if (sector[0] != MAGIC && (sector[0] || sector[1])) {
         fail("the second disk is not empty");
     }
     sector[0] = MAGIC;
     sector[1]++;
-    command(WRITE);
-    wait_for(REQUEST);
-    rep_outsw(IDE, sector, 256);
+    command(WRITE_SECTORS);
+    wait_for(STATUS_DRQ);
+    rep_outsw(IDE_DATA, sector, SECTOR_WORDS);
     wait_for(0);
-    command(FLUSH);
+    command(FLUSH_CACHE);
     wait_for(0);
     return sector[1];
 }

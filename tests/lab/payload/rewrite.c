@@ -7,23 +7,9 @@
  * Prints "rewrite: N" when the first write of sector N has been handed to the disk, then
  * "rewrite: done" or "rewrite: FAILED".
  */
-#include "payload.h"
+#include "ide.h"
 
-#define IDE_DATA      0x1f0
-#define IDE_COUNT     0x1f2
-#define IDE_LBA0      0x1f3
-#define IDE_LBA1      0x1f4
-#define IDE_LBA2      0x1f5
-#define IDE_DEVICE    0x1f6
-#define IDE_COMMAND   0x1f7
-#define STATUS_BUSY   0x80
-#define STATUS_DRQ    0x08
-#define STATUS_ERROR  0x01
-#define WRITE_SECTORS 0x30
-#define FLUSH_CACHE   0xe7
-#define SLAVE_LBA     0xf0
-#define SECTOR_WORDS  256u
-#define PAGE_SECTORS  8u
+#define PAGE_SECTORS 8u
 
 static const volatile char work[] = "@LAB_WORK@r010"; /* as in draw.c */
 enum { DIGITS = 11, DIGITS_END = 14 };
@@ -32,11 +18,8 @@ static uint16_t sector[SECTOR_WORDS];
 
 static uint8_t wait_ready(void)
 {
-    uint8_t status;
+    uint8_t status = ide_wait();
 
-    do {
-        status = inb(IDE_COMMAND);
-    } while (status & STATUS_BUSY);
     if (status & STATUS_ERROR) {
         serial_text("rewrite: FAILED\r\n");
         power_off();
@@ -57,12 +40,7 @@ static void write_sector(uint32_t number, const char *word)
     bytes[1] = (char)('0' + number / 10 % 10);
     bytes[2] = (char)('0' + number % 10);
     wait_ready();
-    outb(IDE_DEVICE, SLAVE_LBA);
-    outb(IDE_COUNT, 1);
-    outb(IDE_LBA0, (uint8_t)lba);
-    outb(IDE_LBA1, (uint8_t)(lba >> 8));
-    outb(IDE_LBA2, (uint8_t)(lba >> 16));
-    outb(IDE_COMMAND, WRITE_SECTORS);
+    ide_issue(SLAVE_LBA, WRITE_SECTORS, lba, 1);
     while (!(wait_ready() & STATUS_DRQ)) {
     }
     rep_outsw(IDE_DATA, sector, SECTOR_WORDS);

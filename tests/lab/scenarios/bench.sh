@@ -9,22 +9,11 @@ peer=/usr/libexec/xen-qemu-system-i386
 out=/results/bench.txt
 : >$out
 
-# The device model under measurement, started through a wrapper that notes the time.
+# The device model under measurement, started through a wrapper that notes the time and leaves no trace.
 wrapper()
 {
-    printf '#!/bin/sh\nexec nsclock %s/start %s "$@"\n' "$guests" "$1" >$guests/dm-wrapper
-    chmod 755 $guests/dm-wrapper
-}
-
-# Notes the time at which each device model says "running".
-watch_ready()
-{
-    rm -f $guests/ready
-    xenstore-watch /local/domain/0/device-model | while read -r path; do
-        case $path in
-        */state) [ -e $guests/ready ] || nsclock >$guests/ready ;;
-        esac
-    done &
+    cp /usr/bin/startclock $guests/dm-wrapper
+    export START_FILE=$guests/start START_PROGRAM="$1"
 }
 
 note_start()
@@ -69,12 +58,11 @@ note_wakeups()
 accesses()
 {
     DM=$guests/dm-wrapper
-    watch_ready
-    watcher=$!
+    rm -f $guests/ready
+    startclock watch $guests/ready &
     guest_create "b$1" memory=64 \
         disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$(payload bench-port)"
     note_start "$1"
-    kill $watcher 2>/dev/null
     wait_serial "b$1" 400 "bench: begin"
     wait_serial "b$1" 900 "bench: end" "bench: FAILED"
     tr -d '\r' <"$guests/b$1.serial" | sed -n '/bench: begin/,/bench: end/p' |

@@ -58,8 +58,8 @@ memory_of()
     echo "$sum"
 }
 
-# Nothing is unplugged: a PV disk needs a back end, which hvmdm does not have yet, and the kernel would
-# wait minutes for it. Its messages go to the serial port only: they scroll slowly on an emulated VGA.
+# Nothing is unplugged: the emulated disk is what the counters below are about. The kernel's messages go
+# to the serial port only: they scroll slowly on an emulated VGA.
 iso=$(media demo cd "lab=wait lab_screen=yes xen_emul_unplug=never")
 guest_config demo memory=512 boot=d \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$(blank demo.img 64)" \

@@ -6,17 +6,7 @@
 
 mib=8
 [ "$LAB_SOAK" != 1 ] || mib=64
-offset=1048576
-length=$((mib * 1048576))
-size=$((2 * mib + 4))
-image=$(blank write.img $size)
-want=$(blank want.img $size)
-
-iso=$(media write cd \
-    "quiet xen_emul_unplug=never lab=write lab_disk=sda lab_offset=$offset lab_length=$length lab_seed=11")
-guest_create write memory=512 boot=d \
-    disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
-    disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$iso"
+emulated_writer write write $mib $((2 * mib + 4)) lab_seed=11
 wait_serial write 400 "lab-guest: up"
 expect "the disk is the emulated one" serial_has write "Disk sda: .*emulated IDE"
 wait_serial write $((60 + mib * 5)) "lab-guest: DMA write status"
@@ -30,14 +20,6 @@ expect "PIO reads what DMA wrote" serial_has write "PIO read status 0"
 wait_gone write 120
 expect "power off through ACPI" shut_down_with write 0
 expect_quiet_kernel write
-
-pattern write "$want" $offset $length 11 >/dev/null || fail "cannot make the expected image"
-pattern write "$want" $((offset + length)) $length 12 >/dev/null ||
-    fail "cannot make the expected image"
-if ! cmp -s "$want" "$image"; then
-    cmp -l "$want" "$image" | head -n 4 # place, expected byte, byte found
-    pattern check "$image" $offset $length 11
-    fail "the image is not as written: $(cmp -l "$want" "$image" | wc -l) bytes differ"
-fi
+expect_image "$image" 1 $mib 11 $((1 + mib)) $mib 12
 say "image is right: $((2 * mib)) MiB written, the rest untouched"
 expect_clean

@@ -7,13 +7,7 @@
 is_hvmdm || skip "only hvmdm survives this"
 count=15 mib=1 rounds=6
 [ "$LAB_SOAK" != 1 ] || { count=1000; mib=64; rounds=8; }
-image=$(blank smp.img $((mib + 4)))
-want=$(blank want.img $((mib + 4)))
-iso=$(media smp cd \
-    "quiet xen_emul_unplug=never lab=busy lab_rounds=$rounds lab_disk=sda lab_offset=1048576 lab_length=$((mib * 1048576)) lab_seed=5")
-guest_create smp memory=512 vcpus=4 boot=d \
-    disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
-    disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$iso"
+emulated_writer smp busy $mib $((mib + 4)) "lab_rounds=$rounds lab_seed=5" vcpus=4
 wait_serial smp 600 "lab-guest: up"
 (
     while xl mem-set smp 400m && sleep 2 && xl mem-set smp 500m && sleep 2; do
@@ -31,7 +25,6 @@ wait_gone smp 200
 expect_quiet_kernel smp
 expect "memory went back and forth" [ "$(wc -l <$guests/balloon)" -ge 2 ]
 expect "at least ten deaths, not $kills" [ $kills -ge 10 ]
-pattern write "$want" 1048576 $((mib * 1048576)) 5 >/dev/null || fail "cannot make the expected image"
-cmp -s "$want" "$image" || fail "the image is not as written"
+expect_image "$image" 1 $mib 5
 say "image is right, $(wc -l <$guests/balloon) turns of the balloon"
 expect_clean

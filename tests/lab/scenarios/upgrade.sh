@@ -9,13 +9,7 @@ is_hvmdm || skip "only hvmdm can be upgraded"
 ctl=/usr/libexec/hvmdm-ctl
 count=10 mib=3
 [ "$LAB_SOAK" != 1 ] || { count=100; mib=48; }
-image=$(blank up.img $((mib + 4)))
-want=$(blank want.img $((mib + 4)))
-iso=$(media up cd \
-    "quiet xen_emul_unplug=never lab=busy lab_disk=sda lab_offset=1048576 lab_length=$((mib * 1048576)) lab_seed=9")
-guest_create up memory=512 vcpus=2 boot=d \
-    disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
-    disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$iso"
+emulated_writer up busy $mib $((mib + 4)) lab_seed=9 vcpus=2
 supervisor=$(dm_pid up)
 wait_serial up 600 "lab-guest: up"
 
@@ -48,6 +42,5 @@ wait_serial up 900 "lab-guest: busy status"
 expect "the writes and checks worked" serial_has up "busy status 0"
 wait_gone up 200
 expect_quiet_kernel up
-pattern write "$want" 1048576 $((mib * 1048576)) 9 >/dev/null || fail "cannot make the expected image"
-cmp -s "$want" "$image" || fail "the image is not as written"
+expect_image "$image" 1 $mib 9
 expect_clean
