@@ -33,6 +33,7 @@ RULES_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% --coverage,$(CFLAGS))
 # but libc. Static where nothing speaks against it (the sanitizers do).
 SUPERVISOR_SRC := hvmdm.c $(wildcard toolstack/supervisor/*.c) toolstack/supervised.c \
 	toolstack/xenstore.c toolstack/xenstore_wire.c toolstack/sandbox_supervisor.c block/lock.c \
+	hw/xen/handover.c \
 	ioreq/loop.c ioreq/quick.c hw/core/log.c hw/core/arena.c hw/core/state.c
 SUPERVISOR_LDFLAGS = $(if $(findstring -fsanitize,$(LDFLAGS)),$(LDFLAGS),$(filter-out -pie,$(LDFLAGS)) -static)
 # The device that breaks on request is in no program but tests, and in a build for the lab.

@@ -396,7 +396,7 @@ static int raw_measure(const struct raw *raw, uint64_t *size)
 
 static bool raw_resized(struct block *b)
 {
-    uint64_t size, before = b->size;
+    uint64_t size = 0, before = b->size;
 
     if (raw_measure(raw_of(b), &size) < 0)
         return false;

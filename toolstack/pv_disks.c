@@ -219,7 +219,9 @@ static int open_image(void *opaque, uint32_t devid, bool read_only, struct block
     if (err == -EAGAIN)
         return wait_for_it(d);
     d->give_up_at = d->retry_at = NEVER;
-    if (err == 0 && image.fd >= 0) /* else the supervisor has said why */
+    if (err < 0)
+        error_set(e, err, "%s", image.path[0] ? image.path : strerror(-err));
+    else if (image.fd >= 0)
         err = wrap(p, d, &image, read_only, out, e);
     forget_idle(d);
     return err;

@@ -30,7 +30,7 @@ enum {
     /* Threads of all processes with this user id: two device models during an upgrade with four
      * disks each and four threads for a disk, the PV worker with 32 disks, and some. */
     SANDBOX_THREADS = 256,
-    SANDBOX_SPARE_FDS = 128, /* connections, media that are inserted later */
+    SANDBOX_SPARE_FDS = 256, /* connections, media and PV disks that come later */
 };
 
 /* Any directory that surely exists; only our own namespace sees the mount. */

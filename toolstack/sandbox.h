@@ -37,7 +37,7 @@ struct sandbox {
 /* To be called once, as root, with one thread, when everything is open. Closes nothing. Afterwards:
  * nothing can be opened by name, no Xen handle be opened again, no socket be made; the death of the
  * parent is no longer signalled (supervised_bind_life() again); descriptors beyond the highest one
- * plus 128 cannot be had; backtrace() must have been called before if it is to be called at all, as
+ * plus 256 cannot be had; backtrace() must have been called before if it is to be called at all, as
  * it loads libgcc_s. 0, or -errno with a sentence: the caller ends, it may be half confined. */
 MUST_CHECK int sandbox_enter(const struct sandbox *s, struct error *e);
 

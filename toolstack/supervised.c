@@ -577,12 +577,13 @@ int supervised_open_disk(struct supervised *s, uint32_t devid, uint32_t flags,
         close(out->fd);
         out->fd = -1;
     }
-    if (ret < 0)
-        return ret;
-    out->direct = m.more & SUPERVISED_DISK_DIRECT;
-    out->twin = (int)(m.more & SUPERVISED_DISK_TWIN) - 1;
-    memcpy(out->path, m.text, sizeof out->path);
-    return 0;
+    if (ret == 0) {
+        out->direct = m.more & SUPERVISED_DISK_DIRECT;
+        out->twin = (int)(m.more & SUPERVISED_DISK_TWIN) - 1;
+    }
+    if (ret != -ENOTCONN && ret != -ETIMEDOUT)
+        memcpy(out->path, m.text, sizeof out->path);
+    return ret;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

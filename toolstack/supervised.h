@@ -69,7 +69,7 @@ enum supervised_type {
 /* `more` of OPEN_DISK, and of its answer. */
 enum {
     SUPERVISED_DISK_READ_ONLY = 1u << 0, /* asked: it need not be written */
-    SUPERVISED_DISK_LAST = 1u << 1,      /* asked: if it is in use now, the log is told */
+    SUPERVISED_DISK_LAST = 1u << 1,      /* asked: if it is in use now, by whom? */
     SUPERVISED_DISK_DIRECT = 1u << 8,    /* answer: past the host's cache */
     SUPERVISED_DISK_TWIN = 0xff,         /* answer: 1 + place of the emulated disk of this image */
 };
@@ -145,11 +145,11 @@ struct supervised_disk {
     int fd;                     /* -1: a drive without a medium */
     bool direct;                /* past the host's cache */
     int twin;                   /* place of the emulated disk that has the same image, or -1 */
-    char path[SUPERVISED_TEXT]; /* for messages and QMP; may be cut */
+    char path[SUPERVISED_TEXT]; /* for messages and QMP; may be cut. Of an error: a sentence */
 };
 /* The image of backend/qdisk/N/DEVID as xenstore names it now, locked; the supervisor holds it as
  * "qdiskDEVID" until supervised_drop(). -EAGAIN: somebody else has it locked; with the flag
- * SUPERVISED_DISK_LAST that is -EBUSY. Why it cannot be had is in the log. Waits, up to 5 s. */
+ * SUPERVISED_DISK_LAST that is -EBUSY. Waits, up to 5 s. */
 MUST_CHECK int supervised_open_disk(struct supervised *s, uint32_t devid, uint32_t flags,
                                     struct supervised_disk *out);
 void supervised_disk_name(char name[SUPERVISED_NAME], uint32_t devid);

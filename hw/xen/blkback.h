@@ -19,8 +19,7 @@ enum { BLKBACK_DISKS = 32 }; /* more than that are left alone */
 struct blkback_host {
     /* The image of backend/qdisk/N/DEVID as its `params` and `mode` say now, locked; read-only as
      * asked. *out NULL and 0: an empty CD drive. -EINPROGRESS: not yet, blkback_granted() will
-     * come. Called again after a change of the medium. Whoever called closes it. An error without a
-     * sentence is in the log already. */
+     * come. Called again after a change of the medium. Whoever called closes it. */
     int (*open)(void *opaque, uint32_t devid, bool read_only, struct block **out, struct error *e);
     /* May this disk be read and written by its PV side now? 0: yes, the emulated side has let go.
      * -EINPROGRESS: asked for, blkback_granted() will come. May be asked again. */

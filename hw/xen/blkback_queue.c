@@ -203,6 +203,12 @@ static uint8_t steps_of(const struct blkif_request *q)
     }
 }
 
+/* Does it name sectors? A flush without data has any number there (Linux: all ones). */
+static bool has_range(const struct blkif_request *q)
+{
+    return q->segments || q->op == BLKIF_DISCARD;
+}
+
 /* What can be said without the image; the rest it checks itself. */
 static void check(struct blk_request *r)
 {
@@ -210,8 +216,8 @@ static void check(struct blk_request *r)
 
     if (r->status != BLKIF_OKAY)
         return;
-    if (!r->q->conn->block || q->sector > UINT64_MAX / BLKIF_SECTOR ||
-        q->sectors > UINT64_MAX / BLKIF_SECTOR)
+    if (!r->q->conn->block || (has_range(q) && (q->sector > UINT64_MAX / BLKIF_SECTOR ||
+                                                q->sectors > UINT64_MAX / BLKIF_SECTOR)))
         r->status = BLKIF_ERROR;
     else if (q->op == BLKIF_DISCARD && !r->q->conn->discard)
         r->status = BLKIF_EOPNOTSUPP;

@@ -332,4 +332,21 @@ static void handed_over(void **state)
     quit(f, &new);
 }
 
+/* The PV worker is to look at the sizes of its images again. */
+static void size_is_passed_on(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    int qmp = qmp_open(f, &w);
+    eventfd_t n;
+
+    assert_int_equal(eventfd_read(wake_pv, &n), 0);
+    say(qmp, "{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"xvda\",\"size\":1}}");
+    heard(f, &w, qmp);
+    assert_int_equal(page->resized, 1);
+    assert_int_equal(eventfd_read(wake_pv, &n), 0);
+    close(qmp);
+    quit(f, &w);
+}
+
 #endif

@@ -129,7 +129,7 @@ static void indirect(void)
 
 static void flush_and_barrier(void)
 {
-    struct front_request r = front_transfer(BLKIF_FLUSH, 1, 0, 0, 0);
+    struct front_request r = front_transfer(BLKIF_FLUSH, 1, UINT64_MAX, 0, 0); /* as Linux does */
 
     assert_int_equal(run(r), BLKIF_OKAY);
     assert_int_equal(f.disk.flushed, 1);

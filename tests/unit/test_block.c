@@ -83,6 +83,28 @@ static void test_size_is_whole_sectors(void **state)
     block_close(b);
 }
 
+static void test_another_size(void **state)
+{
+    struct image *f = *state;
+    struct block *b = image_open(f, false);
+    uint8_t sector[SECTOR] = { 1, 2 }, back[SECTOR];
+
+    assert_false(block_resized(b));
+    assert_false(block_resized(NULL));
+    assert_int_equal(truncate(f->path, 2 * SIZE + 1), 0);
+    assert_int_equal(image_run(f, b, BLOCK_READ, SIZE, back, SECTOR), -EINVAL); /* not noticed */
+    assert_true(block_resized(b));
+    assert_false(block_resized(b));
+    assert_int_equal(b->size, 2 * SIZE);
+    assert_int_equal(image_run(f, b, BLOCK_WRITE, 2 * SIZE - SECTOR, sector, SECTOR), 0);
+    assert_int_equal(image_run(f, b, BLOCK_READ, 2 * SIZE - SECTOR, back, SECTOR), 0);
+    assert_memory_equal(sector, back, SECTOR);
+    assert_int_equal(truncate(f->path, 0), 0);
+    assert_true(block_resized(b));
+    assert_int_equal(image_run(f, b, BLOCK_READ, 0, back, SECTOR), -EINVAL);
+    block_close(b);
+}
+
 static void test_read_only(void **state)
 {
     struct image *f = *state;
@@ -376,6 +398,7 @@ int main(void)
         T(test_open_refusals),
         T(test_format_is_not_probed),
         T(test_size_is_whole_sectors),
+        T(test_another_size),
         T(test_read_only),
         T(test_adopted_descriptor),
         T(test_range_borders),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "block/lock.h"
+#include "hw/xen/handover.h"
 #include "tests/xenstored.h"
 #include "toolstack/supervisor/private.h"
 
@@ -28,38 +29,12 @@ static struct supervisor_options options = { .domid = 5 };
 static struct supervisor s;
 static int theirs; /* the PV worker's end */
 static char dir[] = "/tmp/test_disks.XXXXXX";
-static int saved_stderr, words;
 
 struct answer {
     int error, fd, twin;
     bool direct;
+    char text[SUPERVISED_TEXT]; /* path, or what is wrong */
 };
-
-/* --- The log. */
-
-static void catch_log(void)
-{
-    saved_stderr = dup(STDERR_FILENO);
-    words = memfd_create("log", 0);
-    assert_int_equal(dup2(words, STDERR_FILENO), STDERR_FILENO);
-}
-
-/* The log has this text, and one line. */
-static void expect_log(const char *text)
-{
-    char said[1024];
-    ssize_t n = pread(words, said, sizeof said - 1, 0);
-    bool one;
-
-    dup2(saved_stderr, STDERR_FILENO);
-    close(saved_stderr);
-    close(words);
-    assert_true(n >= 0);
-    said[n] = '\0';
-    one = n > 0 && strchr(said, '\n') == said + n - 1;
-    if (*text ? !strstr(said, text) || !one : n > 0)
-        fail_msg("wanted \"%s\", the log says \"%s\"", text, said);
-}
 
 /* --- Files. */
 
@@ -150,8 +125,18 @@ static struct answer ask(unsigned devid, uint32_t flags)
     assert_int_equal(held_find(&s.pv->held, name) >= 0, a.fd >= 0);
     a.error = (int)m.value;
     a.direct = m.more & SUPERVISED_DISK_DIRECT;
+    memcpy(a.text, m.text, sizeof a.text);
     a.twin = (int)(m.more & SUPERVISED_DISK_TWIN) - 1;
     return a;
+}
+
+static void expect_error(unsigned devid, uint32_t flags, int error, const char *text)
+{
+    struct answer a = ask(devid, flags);
+
+    assert_int_equal(a.error, error);
+    if (*text ? !strstr(a.text, text) : *a.text)
+        fail_msg("wanted \"%s\", is \"%s\"", text, a.text);
 }
 
 /* As the device model does it with the disk in `place`. */
@@ -243,6 +228,29 @@ static void both_share_page_and_wake_each_other(void **state)
     assert_int_equal(write(a, "", 1), -1); /* one way */
 }
 
+/* A PV worker that is not started again has no disk any more. */
+static void gives_disks_back(void **state)
+{
+    int fd = held_find(&s.pv->held, SUPERVISED_HANDOVER);
+    struct handover_page *page =
+        mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    struct handover_side model = { .slot = &page->slot[2] };
+    char byte;
+
+    (void)state;
+    assert_true(page != MAP_FAILED);
+    assert_false(handover_claim(&page->slot[2]));
+    assert_true(handover_drain_due(&model) && handover_drained(&model));
+    assert_true(handover_granted(&page->slot[2]));
+    disks_give_up(&s);
+    assert_false(handover_granted(&page->slot[2]));
+    assert_true(handover_may_use(&model));
+    assert_int_equal(read(held_find(&s.model->held, SUPERVISED_WAKE_MODEL), &byte, 1), 1);
+    munmap(page, sizeof *page);
+    assert_int_equal(held_drop(&s.pv->held, SUPERVISED_HANDOVER), 0);
+    disks_give_up(&s); /* of an older version's device model */
+}
+
 static void opens_and_locks(void **state)
 {
     struct answer a;
@@ -254,6 +262,7 @@ static void opens_and_locks(void **state)
     assert_int_equal(fcntl(a.fd, F_GETFL) & O_ACCMODE, O_RDWR);
     assert_true(a.twin == -1 && !a.direct);
     expect_content(a.fd, "first");
+    assert_string_equal(a.text, in_dir("a"));
     assert_true(is_locked("a", true));
     close(a.fd);
     assert_true(is_locked("a", true));
@@ -290,7 +299,7 @@ static void says_what_is_wrong(void **state)
         const char *sentence;
     } cases[] = {
         { "aio:/nowhere/image", ENOENT,
-          "xvda cannot be served: cannot open disk image '/nowhere/image': No such file" },
+          "xvda: cannot open disk image '/nowhere/image': No such file" },
         { "qcow2:/x", ENOTSUP, "format 'qcow2' is not supported, only raw is; 'qemu-img convert" },
         { "vhd:/x", ENOTSUP, "'vhd'" },
         { "/x", ENOTSUP, "format '/x' is not supported" },
@@ -300,18 +309,10 @@ static void says_what_is_wrong(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct answer a;
-
         attach(XVDA, cases[i].params, "w");
-        s.pv->log = (struct guest_log_limit){ 0 };
-        catch_log();
-        a = ask(XVDA, 0);
-        expect_log(cases[i].sentence);
-        assert_int_equal(a.error, cases[i].error);
+        expect_error(XVDA, 0, cases[i].error, cases[i].sentence);
     }
-    catch_log();
-    assert_int_equal(ask(77, 0).error, ENOENT); /* on its way out: nothing to tell */
-    expect_log("");
+    expect_error(77, 0, ENOENT, ""); /* on its way out: nothing to tell */
 }
 
 static void empty_drives(void **state)
@@ -335,12 +336,8 @@ static void somebody_else_has_it(void **state)
     (void)state;
     assert_int_equal(image_try_lock(other, false, "a"), 0);
     attach_file(XVDA, "a", "w");
-    catch_log();
-    assert_int_equal(ask(XVDA, 0).error, EAGAIN);
-    expect_log("");
-    catch_log();
-    assert_int_equal(ask(XVDA, SUPERVISED_DISK_LAST).error, EBUSY);
-    expect_log("xvda cannot be served: disk image");
+    expect_error(XVDA, 0, EAGAIN, "");
+    expect_error(XVDA, SUPERVISED_DISK_LAST, EBUSY, "xvda: disk image");
     close(other);
     a = ask(XVDA, 0);
     assert_int_equal(a.error, 0);
@@ -387,9 +384,7 @@ static void twin_read_only(void **state)
     assert_int_equal(fcntl(a.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
     close(a.fd);
     attach_file(XVDB, "a", "w");
-    catch_log();
-    assert_int_equal(ask(XVDB, 0).error, EACCES);
-    expect_log("is in the guest's CD drive as well");
+    expect_error(XVDB, 0, EACCES, "is in the guest's CD drive as well");
 }
 
 static void twice_in_one_guest(void **state)
@@ -402,9 +397,7 @@ static void twice_in_one_guest(void **state)
     attach_file(XVDB, "a", "w");
     a = ask(XVDA, 0);
     close(a.fd);
-    catch_log();
-    assert_int_equal(ask(XVDB, SUPERVISED_DISK_LAST).error, EBUSY);
-    expect_log("is another disk of this guest already");
+    expect_error(XVDB, SUPERVISED_DISK_LAST, EBUSY, "is another disk of this guest already");
 }
 
 static void no_twin_with_an_older_device_model(void **state)
@@ -413,9 +406,7 @@ static void no_twin_with_an_older_device_model(void **state)
     emulate(0, "a", O_RDWR);
     attach_file(XVDA, "a", "w");
     assert_int_equal(held_drop(&s.pv->held, SUPERVISED_HANDOVER), 0);
-    catch_log();
-    assert_int_equal(ask(XVDA, 0).error, ENOTSUP);
-    expect_log("restart the guest");
+    expect_error(XVDA, 0, ENOTSUP, "restart the guest");
 }
 
 /* A disk that is in use stays what it is, whatever has its name by now. */
@@ -497,9 +488,7 @@ static void as_many_as_can_be_held(void **state)
         ret = held_put(&s.pv->held, name, dup(0));
     }
     attach_file(XVDA, "a", "w");
-    catch_log();
-    assert_int_equal(ask(XVDA, 0).error, ENOSPC);
-    expect_log("too many disks");
+    expect_error(XVDA, 0, ENOSPC, "too many disks");
     assert_false(is_locked("a", false));
 }
 
@@ -509,6 +498,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         T(both_share_page_and_wake_each_other),
+        T(gives_disks_back),
         T(opens_and_locks),
         T(reads_only),
         T(says_what_is_wrong),

@@ -351,6 +351,7 @@ int main(void)
         TWIN(unplug_while_pv_has_it),
         TWIN(successor_says_that_it_is_unplugged),
         TWIN(handed_over),
+        TWIN(size_is_passed_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

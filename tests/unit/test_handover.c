@@ -38,6 +38,7 @@ struct world {
     struct {
         uint8_t todo, born, claimed, granted, writing;
     } p;
+    uint8_t unused[3]; /* no padding: compared as bytes */
 };
 
 /* ---- the device model ----------------------------------------------------------------------- */

@@ -232,7 +232,7 @@ static void limits(void **state)
     c = start_confined(&confined_model);
     assert_int_equal(hard_limit(proc(&c, "limits"), "Max core file size"), 0);
     assert_in_range(hard_limit(proc(&c, "limits"), "Max processes"), 17, 400);
-    assert_in_range(hard_limit(proc(&c, "limits"), "Max open files"), 100, 400);
+    assert_in_range(hard_limit(proc(&c, "limits"), "Max open files"), 100, 600);
     assert_int_equal(hard_limit(proc(&c, "limits"), "Max file size"),
                      hard_limit("/proc/self/limits", "Max file size"));
     end_confined(&c);

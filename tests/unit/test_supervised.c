@@ -296,6 +296,7 @@ static void disk_comes(void **state)
     answer_disk(&b, ENOENT, 1, 0); /* an error and a descriptor */
     assert_int_equal(supervised_open_disk(b.s, 768, 0, &d), -ENOENT);
     assert_true(d.fd == -1 && d.twin == -1);
+    assert_string_equal(d.path, "/image"); /* here it would be a sentence */
     assert_true(supervised_next(b.s, "dis", name));
     assert_string_equal(name, "disk0");
     assert_false(supervised_next(b.s, "qdisk", name));

@@ -165,7 +165,7 @@ static void copy_self(const char *name)
 {
     char path[128];
     int from = open("/proc/self/exe", O_RDONLY), to;
-    struct stat st;
+    struct stat st = { 0 };
     off_t at = 0;
 
     brood_path(path, sizeof path, name);

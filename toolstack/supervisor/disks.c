@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "block/lock.h"
-#include "hw/core/log.h"
+#include "hw/xen/handover.h"
 #include "toolstack/supervisor/private.h"
 
 enum { EMULATED = 4, HANDOVER_BYTES = 4096, INITIALISING = 1 };
@@ -100,6 +100,22 @@ int disks_prepare(struct supervisor *s)
     if (ret == 0)
         ret = hold_for_both(s, SUPERVISED_WAKE_PV, make_eventfd());
     return ret;
+}
+
+/* Nobody serves PV disks any more: what the dead one wanted goes back to the emulated disks. */
+void disks_give_up(struct supervisor *s)
+{
+    int fd = held_find(&s->pv->held, SUPERVISED_HANDOVER);
+    struct handover_page *page =
+        fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (page == MAP_FAILED)
+        return;
+    for (unsigned i = 0; i < HANDOVER_SLOTS; i++)
+        handover_release(&page->slot[i]);
+    munmap(page, sizeof *page);
+    if (write(held_find(&s->pv->held, SUPERVISED_WAKE_MODEL), "", 1) < 0)
+        return; /* it looks at the page at its guest's next access, too */
 }
 
 /* ---- the same image ------------------------------------------------------------------------- */
@@ -299,11 +315,10 @@ void disks_open(struct worker *w, uint32_t devid, uint32_t flags)
         m.more = (uint32_t)(find_twin(w->s, &st, &other) + 1);
     if (fd >= 0 && d->direct && !m.more)
         m.more = SUPERVISED_DISK_DIRECT;
-    if (e.text[0])
-        guest_log_line(&w->log, "PV disk", "%s cannot be served: %s", d->vdev[0] ? d->vdev : m.name,
-                       e.text);
     if (fd >= 0)
         snprintf(m.text, sizeof m.text, "%.*s", SUPERVISED_TEXT - 1, d->path);
+    else if (e.text[0]) /* for the worker's line in the log */
+        snprintf(m.text, sizeof m.text, "%s: %.*s", d->vdev, SUPERVISED_TEXT - 40, e.text);
     m.value = fd >= 0 || fd == -ENODATA ? 0 : (uint32_t)-fd;
     worker_send(w, &m, fd);
     free(d);

@@ -190,6 +190,8 @@ void worker_send(struct worker *w, const struct supervised_message *m, int fd);
 /* disks.c */
 /* Page and eventfds, held for device model and PV worker. 0 or -errno. */
 MUST_CHECK int disks_prepare(struct supervisor *s);
+/* The PV worker is not started again. */
+void disks_give_up(struct supervisor *s);
 /* Answers what the PV worker asked: OPEN_DISK for `devid`. */
 void disks_open(struct worker *w, uint32_t devid, uint32_t flags);
 

@@ -386,6 +386,7 @@ static void give_up(struct worker *w)
                   "started again; the guest goes on with its emulated devices",
                   w->row);
         w->given_up = true;
+        disks_give_up(w->s);
         return;
     }
     log_error("%s died %u times in a row without having done anything for the guest: the domain is "
