@@ -23,7 +23,7 @@
 #include "hw/xen/xenbus.h"
 
 enum { INFO_CDROM = 1, INFO_REMOVABLE = 2, INFO_READ_ONLY = 4 };
-enum { DISCARD_BYTES = 4096, PARAMS = 1024 };
+enum { DISCARD_BYTES = 4096, PARAMS = XENSTORE_VALUE + 1 };
 
 /* The memory that a successor finds. A disk keeps its place by its number, since the order in which
  * disks are found is not always the same. */
@@ -119,12 +119,6 @@ static bool text_is(struct disk *d, const char *key, const char *text)
     return xenbus_read(&d->dev, key, value, sizeof value) > 0 && strcmp(value, text) == 0;
 }
 
-static void read_params(struct disk *d, char params[PARAMS])
-{
-    if (xenbus_read(&d->dev, "params", params, PARAMS) == -ENOENT)
-        params[0] = '\0';
-}
-
 static int open_image(struct disk *d)
 {
     const struct blkback_host *h = d->b->host;
@@ -133,7 +127,8 @@ static int open_image(struct disk *d)
 
     if (d->opened)
         return 0;
-    read_params(d, d->params);
+    if (xenbus_read(&d->dev, "params", d->params, sizeof d->params) < 0)
+        d->params[0] = '\0'; /* the host will know what to say */
     err = h->open(h->opaque, d->dev.devid, read_only, &d->block, &d->dev.why);
     d->opened = err == 0;
     if (err < 0)
@@ -381,8 +376,8 @@ static void disk_changed(struct xenbus_device *dev, const char *key)
 
     if (key && strcmp(key, "params") != 0)
         return;
-    read_params(d, params);
-    if (strcmp(params, d->params) == 0)
+    /* Not there: the toolstack is removing the device, and what we publish would be in its way. */
+    if (xenbus_read(dev, "params", params, sizeof params) < 0 || strcmp(params, d->params) == 0)
         return;
     if (!dev->ready) { /* another image may do better */
         xenbus_kick(dev);

@@ -80,7 +80,11 @@ struct blk_journal {
     uint32_t abi, order, queues;
     struct blk_journal_queue queue[BLK_QUEUES];
 };
+/* A successor may be another build: another layout gets another number here, and then the guests
+ * that are running have to connect their disks anew, which they do not survive. */
 #define BLK_JOURNAL 0x6b6c6201u
+static_assert(sizeof(struct blk_journal_slot) == 128, "layout of the journal");
+static_assert(sizeof(struct blk_journal) == 16 + 4 * (16 + 512 * 128), "layout of the journal");
 
 /* ---- requests and queues: blkback_queue.c */
 

@@ -79,11 +79,22 @@ static void write_key(struct xenbus_device *d, const char *dir, const char *key,
         xenbus_progress(d->bus);
 }
 
+/* The toolstack has removed it, and what there is of it has come after that. */
+static bool is_gone(struct xenbus_device *d)
+{
+    char front[XENBUS_PATH];
+
+    return xenbus_read(d, "frontend", front, sizeof front) == -ENOENT;
+}
+
 static void publish(struct xenbus_device *d, const char *dir, const char *key, const char *value)
 {
     char there[64];
+    int n = read_text(d, dir, key, there, sizeof there);
 
-    if (read_text(d, dir, key, there, sizeof there) < 0 || strcmp(there, value) != 0)
+    if (n == -ENOENT && is_gone(d))
+        return; /* writing would make the directory anew */
+    if (n < 0 || strcmp(there, value) != 0)
         write_key(d, dir, key, value);
 }
 
@@ -445,7 +456,7 @@ static void enumerate(struct xenbus *bus)
         if (!d)
             d = add(bus, devid);
         if (d)
-            d->seen = true;
+            d->seen = !is_gone(d);
     }
     for (unsigned i = 0; i < bus->ops->max; i++)
         if (place(bus, i)->used && !place(bus, i)->seen)

@@ -624,6 +624,31 @@ static void forced(void **state)
     }
 }
 
+/* What is published at the moment of a removal makes no device of its own. */
+static void publishes_while_it_is_removed(void **state)
+{
+    (void)state;
+    connected();
+    f.disk.hold = true;
+    submit(0, front_transfer(BLKIF_READ, 1, 0, 0, 1));
+    xenstored_put(&x, BACK "/params", "aio:/cd2.iso");
+    xenstored_settle(&x);
+    test_disk_end_all(&f.disk); /* the medium is changed when the loop is there again */
+    xenstored_erase(&x, BACK);
+    xenstored_settle(&x);
+    assert_int_equal(held(), 0);
+    assert_int_equal(back("sectors"), UINT32_MAX);
+    /* And if it was just too late for that. */
+    connected();
+    xenstored_erase(&x, BACK);
+    xenstored_put(&x, BACK "/sectors", "5");
+    xenstored_settle(&x);
+    assert_int_equal(held(), 0);
+    assert_int_equal(host.releases, 2);
+    create();
+    expect_state(2);
+}
+
 /* ---- successors ----------------------------------------------------------------------------- */
 
 static void successor_goes_on(void **state)
@@ -706,6 +731,7 @@ int main(void)
         T(closes_in_flight),
         T(removed_while_in_use),
         T(forced),
+        T(publishes_while_it_is_removed),
         T(successor_goes_on),
         T_WIDE(successor_goes_on),
         T(paused_and_resumed),
