@@ -184,7 +184,7 @@ void brood_prepare(struct brood *b)
 
 void brood_launch(struct brood *b)
 {
-    char model[128];
+    char model[128], restricted[] = "-xen-domid-restrict";
     char *argv[] = { (char[]){ "hvmdm" },
                      (char[]){ "-xen-domid" },
                      (char[]){ "7" },
@@ -197,7 +197,7 @@ void brood_launch(struct brood *b)
 
     brood_path(model, sizeof model, "hvmdm-model");
     if (brood_exists("dm-restrict"))
-        argv[ARRAY_SIZE(argv) - 2] = (char[]){ "-xen-domid-restrict" };
+        argv[ARRAY_SIZE(argv) - 2] = restricted;
     b->pid = fork();
     assert_true(b->pid >= 0);
     if (b->pid)
