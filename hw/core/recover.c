@@ -111,11 +111,14 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
     m->dropped = false;
     gmem_invalidate(m->mem);
     if (inside) {
-        /* Nothing executed waits in the ring: what came before was taken out before this began. */
-        m->j->ring_next = JOURNAL_NONE;
         recover_pages(m);
-        if (m->j->kind == EVENT_REQUEST)
+        /* A request or an entry of the ring that was finished, but not committed, is not finished.
+         * What came before it was published before it began. Other events say nothing of that: a
+         * successor begins some before it has published what its predecessor had committed. */
+        if (m->j->kind == EVENT_REQUEST) {
+            m->j->ring_next = JOURNAL_NONE;
             memset(m->j->done, 0, sizeof m->j->done);
+        }
         if (own_fault && counts_as_fatal(m->j)) {
             give_up(m);
             m->dropped = m->j->kind == EVENT_REQUEST;

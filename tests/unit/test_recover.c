@@ -62,6 +62,7 @@ struct event {
     bool once;                     /* nobody repeats it: done, or not done, but nothing between */
     void (* or)(struct bench *b);  /* then also allowed: what the host side does instead */
     uint64_t time;                 /* instead of a request: ns in which timers run */
+    bool twice;                    /* the successor dies everywhere, too (takes seconds) */
 };
 
 static struct display screen;
@@ -328,21 +329,21 @@ static const struct event events[] = {
     { "IDE data word", ide_reading, PIO(0x1f0, 2, true, 0), .later = 0 },
     { "IDE sector in", ide_reading, REP(0x1f0, 2, true, 256), .later = 1000 },
     { "IDE sector out", ide_writing, REP(0x1f0, 2, false, 256), .later = 1000 },
-    { "IDE DMA read", dma_read_ready, PIO(BM, 1, false, 9), .later = 1000 },
+    { "IDE DMA read", dma_read_ready, PIO(BM, 1, false, 9), .later = 1000, .twice = true },
     { "IDE DMA write", dma_write_ready, PIO(BM, 1, false, 1), .later = 1000 },
     { "VGA latch load", planar, MEM(0xa0001, 1, true, 0), .later = 0 },
     { "VGA write", planar, MEM(0xa0000, 2, false, 0x1234), .later = 0 },
-    { "VGA buffered write", planar, MEM(0xa0000, 1, false, 0x0f), .buffered = true },
+    { "VGA buffered write", planar, MEM(0xa0000, 1, false, 0x0f), .buffered = true, .twice = true },
     /* Done twice it would show, unlike what Xen buffers today. */
-    { "DMA controller buffered write", nothing, PIO(0x00, 1, false, 0x5a), .buffered = true },
+    { "DMA controller buffered write", nothing, PIO(0x00, 1, false, 0x5a), .buffered = true, .twice = true },
     { "invalidate", planar, { .type = REQ_INVALIDATE, .size = 4, .data = UINT64_MAX }, .later = 0 },
-    { "unplug", dma_read_ready, PIO(0x10, 2, false, 1), .later = 1000 },
+    { "unplug", dma_read_ready, PIO(0x10, 2, false, 1), .later = 1000, .twice = true },
     { "IDE DMA read past the end of memory", dma_read_past_end, PIO(BM, 1, false, 9), .later = 1 },
     { "CD packet", packet_nearly_there, PIO(0x170, 2, false, 0), .later = 1000 },
     { "IDE DMA read is done", dma_read_in_flight, .host = disk_is_done, .later = 1000 },
     { "IDE DMA write is done", dma_write_in_flight, .host = disk_is_done, .later = 1000 },
     { "IDE sector out is done", sector_out_in_flight, .host = disk_is_done, .later = 1000 },
-    { "serial timer", uart_waits, .time = 100000000, .later = 100000000 },
+    { "serial timer", uart_waits, .time = 100000000, .later = 100000000, .twice = true },
     { "serial receives", uart_on, .host = host_types, .once = true, .later = 10 },
     { "CD is ejected", nothing, .host = eject, .once = true, .or = eject_and_insert },
     { "CD is ejected while it is read", packet_in_flight, .host = eject, .once = true,
@@ -693,14 +694,72 @@ static void dies_anywhere(void **state)
     munmap(medium_held, sizeof *medium_held);
 }
 
+/* A successor that dies at any instruction of its recovery, after a death in the middle of the
+ * event: it is executed step by step, and at each store another one goes on from there. */
+static void successor_dies_anywhere(void **state)
+{
+    const struct event *v = *state;
+    struct memory *before = shared(sizeof *before), *now = shared(sizeof *now);
+    struct outcome *want = shared(sizeof *want), *got = shared(sizeof *got);
+    struct bench *b = board();
+    unsigned points = 0;
+    const char *what;
+    int status;
+    pid_t pid;
+
+    v->prepare(b);
+    place_request(b, v);
+    keep(b, before);
+    in_child(b, v, run_event, want);
+    restore(b, before);
+    points = run_killed(b, v, UINT_MAX, now);
+    restore(b, before);
+    run_killed(b, v, points / 2, now);
+    points = 0;
+    pid = fork();
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+            _exit(77);
+        raise(SIGSTOP);
+        take_over(b);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    keep(b, now);
+    while (WIFSTOPPED(status)) {
+        ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
+        waitpid(pid, &status, 0);
+        if (!WIFSTOPPED(status) || !changed(b, now))
+            continue;
+        points++;
+        in_child(b, v, succeed, got);
+        restore(b, now); /* the one that is being executed has not noticed */
+        what = difference(b, want, got);
+        if (what)
+            fail_msg("%s: death of the successor after store %u: %s", v->name, points, what);
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(points >= 2);
+    bench_free(b);
+    munmap(before, sizeof *before);
+    munmap(now, sizeof *now);
+    munmap(want, sizeof *want);
+    munmap(got, sizeof *got);
+}
+
 int main(void)
 {
-    static struct CMUnitTest group[ARRAY_SIZE(events)];
+    static struct CMUnitTest group[2 * ARRAY_SIZE(events)];
+    size_t n = ARRAY_SIZE(events);
 
     log_set_level(LOG_ERROR);
 
     for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
         group[i] = (struct CMUnitTest){ events[i].name, dies_anywhere, NULL, NULL,
                                         (void *)(uintptr_t)&events[i] };
-    return _cmocka_run_group_tests("recover", group, ARRAY_SIZE(group), NULL, NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
+        if (events[i].twice || (getenv("LAB_SOAK") && !events[i].once))
+            group[n++] = (struct CMUnitTest){ events[i].name, successor_dies_anywhere, NULL, NULL,
+                                              (void *)(uintptr_t)&events[i] };
+    return _cmocka_run_group_tests("recover", group, n, NULL, NULL);
 }
