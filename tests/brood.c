@@ -184,7 +184,7 @@ void brood_prepare(struct brood *b)
 
 void brood_launch(struct brood *b)
 {
-    char model[128], restrict_it[] = "-xen-domid-restrict", machine[] = "-M", xenpv[] = "xenpv";
+    char model[128], restricted[] = "-xen-domid-restrict", machine[] = "-M", xenpv[] = "xenpv";
     char *argv[] = { (char[]){ "hvmdm" },
                      (char[]){ "-xen-domid" },
                      (char[]){ "7" },
@@ -198,7 +198,7 @@ void brood_launch(struct brood *b)
 
     brood_path(model, sizeof model, "hvmdm-model");
     if (brood_exists("dm-restrict"))
-        argv[ARRAY_SIZE(argv) - 3] = restrict_it;
+        argv[ARRAY_SIZE(argv) - 3] = restricted;
     if (brood_exists("pv-only")) {
         argv[ARRAY_SIZE(argv) - 3] = machine;
         argv[ARRAY_SIZE(argv) - 2] = xenpv;

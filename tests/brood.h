@@ -15,7 +15,7 @@
  *     die, fail, silent SIGSEGV, exit status 3, nothing at all before it is ready
  *     sleep, want       a sleep state, the PV worker, when it is ready
  *     store             a connection to xenstore
- *     leave             ends with status 0 then
+ *     leave, give up    ends with status 0 then, with status 4
  *     deaf, stuck       does not follow QUIT, HAND_OVER
  *     late              with stuck: lets go when it is told to end
  *     expire            dies after it has handed over

@@ -176,6 +176,8 @@ static void come_up(struct fake *f, int leaks)
     }
     if (told(f, "leave"))
         _exit(0);
+    if (told(f, "give up"))
+        _exit(4);
 }
 
 /* Asks and never listens. */

@@ -231,6 +231,8 @@ static int device_vga(struct cmdline *p, enum config_vga vga, char *rest)
             ret = cmdline_bad_key(p, key, v);
     }
     p->c->vga = vga;
+    while (mib & (mib - 1)) /* its BAR is a power of two; more than that, xl has not left over */
+        mib &= mib - 1;
     p->c->vgamem_mib = (uint32_t)(mib ? mib : vga == CONFIG_VGA_CIRRUS ? 8 : 16);
     if (vga == CONFIG_VGA_CIRRUS)
         cmdline_wants(p, FEATURE_CIRRUS, NULL);

@@ -573,6 +573,31 @@ static void disk_values(void **state)
     config_free(&c);
 }
 
+/* videoram= can be any number; a BAR cannot. */
+static void video_memory_is_a_power_of_two(void **state)
+{
+    static const struct {
+        const char *args[10];
+        uint32_t mib;
+    } cases[] = {
+        { { "-xen-domid", "7", "-machine", "xenfv", "-m", "64", "-device", "VGA,vgamem_mb=24" },
+          16 },
+        { { "-xen-domid", "7", "-machine", "xenfv", "-m", "64", "-device", "VGA,vgamem_mb=32" },
+          32 },
+        { { "-xen-domid", "7", "-machine", "xenfv", "-m", "64", "-device", "VGA,vgamem_mb=255" },
+          128 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct config c;
+
+        accept_args(&c, cases[i].args);
+        assert_int_equal(c.vgamem_mib, cases[i].mib);
+        config_free(&c);
+    }
+}
+
 static void mistakes(void **state)
 {
     static const struct {
@@ -841,6 +866,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(refusals_come_together),
         cmocka_unit_test(disk_values),
+        cmocka_unit_test(video_memory_is_a_power_of_two),
         cmocka_unit_test(mistakes),
         cmocka_unit_test(channels),
         cmocka_unit_test(limits_hold),

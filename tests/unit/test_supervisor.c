@@ -94,6 +94,23 @@ static void crash_loop_ends(void **state)
     brood_end(&b);
 }
 
+/* A worker can claim progress, and leave again and again. */
+static void exits_are_a_crash_loop(void **state)
+{
+    struct brood b;
+    pid_t pid;
+
+    (void)state;
+    pid = brood_start(&b, "");
+    brood_put("model", "give up");
+    kill(pid, SIGKILL);
+    brood_await(&b, "model 4 ready");
+    brood_await(&b, "xen crashes 7");
+    assert_int_equal(brood_status(&b, BROOD_WAIT_MS), 1);
+    assert_false(brood_happened(&b, "model 5"));
+    brood_end(&b);
+}
+
 /* Ten deaths, with an event in between each. */
 static void progress_is_no_crash_loop(void **state)
 {
@@ -676,6 +693,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(says_nothing_in_xenstore_under_dm_restrict),
         cmocka_unit_test(starts_again),
         cmocka_unit_test(crash_loop_ends),
+        cmocka_unit_test(exits_are_a_crash_loop),
         cmocka_unit_test(progress_is_no_crash_loop),
         cmocka_unit_test(idleness_is_no_crash_loop),
         cmocka_unit_test(log_does_not_grow_with_deaths),

@@ -361,10 +361,14 @@ static bool has_lived(const struct worker *w)
     return w->ready && loop_now() - w->ready_at >= MS(LIVED_MS);
 }
 
+/* Events are what the worker itself counts. One that ends with an exit status has chosen to,
+ * whatever it counted: nobody outside does that to it. */
 static void count_death(struct worker *w, uint32_t death, const struct supervised_vitals *v)
 {
+    bool progress = v->events > w->events && death != SUPERVISED_EXIT;
+
     w->deaths++;
-    w->row = v->events > w->events || has_lived(w) ? 1 : w->row + 1;
+    w->row = progress || has_lived(w) ? 1 : w->row + 1;
     w->events = v->events;
     w->last_death = death;
 }
