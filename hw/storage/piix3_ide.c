@@ -8,6 +8,7 @@
  *            do where nobody ran a BIOS; timings have no effect; the 3f7h/377h port.
  * Files:     ide.c channel and task file, ata.c and atapi.c commands, bmide.c bus master.
  */
+#include "hw/core/arena.h"
 #include "hw/storage/ide.h"
 #include "hw/storage/ide_media.h"
 
@@ -271,11 +272,14 @@ static int piix3_ide_loaded(struct device *d, struct error *e)
 
             if (s->medium[u] == there)
                 continue;
-            s->medium[u] = there; /* the tray holds what this machine was given */
             s->attention[u] = there;
             s->event[u] = there ? 2 : 3;
             if (there)
                 s->tray_open[u] = 0; /* as ide_insert(), which may have been under way */
+            /* The tray holds what this machine was given. Last: if we die before, the next one
+             * finds the difference, too. */
+            arena_store_barrier();
+            s->medium[u] = there;
         }
         memset(ch.h->seen, 0, sizeof ch.h->seen);
         err = channel_check(d, &ch, e);

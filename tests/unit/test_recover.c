@@ -86,6 +86,7 @@ static struct bench *board(void)
         { .ops = &xen_platform_ops, .devfn = ANY_PCI, .base = { 0x10 } },
     };
 
+    *medium_held = true;
     row[3].host.disk[0] = bench_disk_new(DISK_BYTES, false);
     row[3].host.disk[2] = bench_disk_new(DISK_BYTES, true);
     row[3].host.cdrom[2] = true;
@@ -350,7 +351,7 @@ static const struct event events[] = {
     { "CD is ejected while it is read", packet_in_flight, .host = eject, .once = true,
       .or = eject_and_insert },
     { "CD is locked in", tray_locked, .host = eject, .once = true },
-    { "CD is put in", eject, .host = insert, .once = true },
+    { "CD is put in", eject, .host = insert, .once = true, .twice = true },
 };
 
 /* --- Memory that processes share. */
@@ -652,9 +653,6 @@ static void dies_anywhere(void **state)
     struct bench *b = board();
     unsigned points;
 
-    medium_held = shared(sizeof *medium_held);
-    *medium_held = true;
-
     v->prepare(b);
     place_request(b, v);
     keep(b, before);
@@ -692,7 +690,6 @@ static void dies_anywhere(void **state)
     munmap(got, sizeof *got);
     munmap(undone, sizeof *undone);
     munmap(other, sizeof *other);
-    munmap(medium_held, sizeof *medium_held);
 }
 
 /* A successor that dies at any instruction of its recovery, after a death in the middle of the
@@ -754,7 +751,7 @@ int main(void)
     size_t n = ARRAY_SIZE(events);
 
     log_set_level(LOG_ERROR);
-
+    medium_held = shared(sizeof *medium_held);
     for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
         group[i] = (struct CMUnitTest){ events[i].name, dies_anywhere, NULL, NULL,
                                         (void *)(uintptr_t)&events[i] };
