@@ -14,12 +14,12 @@ $(BUILD)/config.mk: configure VERSION
 -include $(BUILD)/config.mk
 endif
 
-DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def)
+DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def hw/sim/devices.def)
 
 CORE_SRC := $(wildcard hw/core/*.c)
 LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c \
-	hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
-	$(wildcard toolstack/*.c toolstack/supervisor/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
+	hw/sim/*.c hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
+	$(wildcard toolstack/*.c toolstack/supervisor/*.c toolstack/qtest/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
 # The parts that need Xen's libraries; --disable-xen leaves them out.
 XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c) toolstack/supervisor/hypercall.c
 ifneq ($(XEN),yes)
