@@ -135,9 +135,9 @@ static void initialize(struct i8259_state *s, unsigned n, uint8_t value)
         s->ICW4[n] = 0;
     s->EXPECT[n] = 2;
     s->IRR[n] = 0; /* the edge detectors start anew */
-    for (unsigned line = 0; line < 8; line++)
-        if (is_level(s, n, (uint8_t)(1u << line)))
-            s->IRR[n] |= s->LINES[n] & (uint8_t)(1u << line);
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1)
+        if (is_level(s, n, (uint8_t)bit) && (s->LINES[n] & bit))
+            s->IRR[n] = (uint8_t)(s->IRR[n] | bit);
 }
 
 static void end_of_interrupt(struct i8259_state *s, unsigned n, int line, bool rotate)
@@ -275,7 +275,7 @@ static void elcr_write(struct device *d, uint32_t offset, unsigned width, uint64
 
     (void)width;
     s->ELCR[n] = (uint8_t)value & elcr_mask[n];
-    s->IRR[n] |= s->ELCR[n] & s->LINES[n];
+    s->IRR[n] = (uint8_t)(s->IRR[n] | (s->ELCR[n] & s->LINES[n]));
     cascade(s);
 }
 
