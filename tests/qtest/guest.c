@@ -410,22 +410,41 @@ void guest_intercept(struct guest *g)
 
 /* --- The monitor. */
 
+static const char *next_message(struct guest *g)
+{
+    static char message[65536];
+    size_t n = 0;
+
+    do {
+        wait_for(g->monitor);
+        assert_true(n < sizeof message - 1);
+        assert_int_equal(recv(g->monitor, message + n, 1, 0), 1);
+    } while (message[n++] != '\n');
+    message[n] = '\0';
+    return message;
+}
+
 const char *guest_qmp(struct guest *g, const char *command)
 {
-    static char answer[65536];
-    size_t n;
+    const char *answer;
 
     if (command)
         assert_int_equal(send(g->monitor, command, strlen(command), MSG_NOSIGNAL),
                          (ssize_t)strlen(command));
-    do {
-        n = 0;
-        do {
-            wait_for(g->monitor);
-            assert_true(n < sizeof answer - 1);
-            assert_int_equal(recv(g->monitor, answer + n, 1, 0), 1);
-        } while (answer[n++] != '\n');
-        answer[n] = '\0';
-    } while (strstr(answer, "\"event\""));
+    do
+        answer = next_message(g);
+    while (strstr(answer, "\"event\""));
     return answer;
+}
+
+const char *guest_event(struct guest *g, const char *name)
+{
+    const char *message;
+    char want[64];
+
+    snprintf(want, sizeof want, "\"event\":\"%s\"", name);
+    do
+        message = next_message(g);
+    while (!strstr(message, want));
+    return message;
 }

@@ -64,6 +64,8 @@ void guest_intercept(struct guest *g);            /* inputs of the I/O APIC */
 
 /* One QMP command as JSON text; the text of its answer, events skipped. */
 const char *guest_qmp(struct guest *g, const char *command);
+/* Wait for an event of that name; its text. Events before an answer are gone. */
+const char *guest_event(struct guest *g, const char *name);
 
 #define EXPECT_EQ(got, want) assert_int_equal((got), (want))
 #define EXPECT_TRUE(x)       assert_true(x)

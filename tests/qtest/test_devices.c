@@ -341,16 +341,74 @@ GUEST_TEST(monitor_lists_what_there_is, "-S")
     assert_non_null(strstr(guest_qmp(g, "{'execute':'nonsense'}"), "CommandNotFound"));
 }
 
+GUEST_TEST(monitor_resets, "")
+{
+    guest_step(g, 1000);
+    guest_outb(g, 0x3ff, 0x5a);
+    guest_outb(g, 0x21, 0x5a);
+    assert_non_null(strstr(guest_qmp(g, "{'execute':'system_reset'}"), "return"));
+    assert_non_null(strstr(guest_event(g, "RESET"), "\"guest\":false"));
+    EXPECT_EQ(guest_inb(g, 0x3ff), 0);
+    EXPECT_EQ(guest_inb(g, 0x21), 0);
+    EXPECT_EQ(guest_step(g, 0), 1000);
+    guest_outb(g, 0xcf9, 6);
+    assert_non_null(strstr(guest_event(g, "RESET"), "\"guest\":true"));
+    assert_non_null(strstr(guest_qmp(g, "{'execute':'query-status'}"), "running"));
+}
+
+GUEST_TEST(machine_stays_off_without_reboot, "-no-reboot")
+{
+    guest_outb(g, 0x80, 0x12);
+    guest_outb(g, 0xcf9, 6);
+    guest_event(g, "SHUTDOWN");
+    EXPECT_EQ(guest_inb(g, 0x80), 0x12);
+    assert_non_null(strstr(guest_qmp(g, "{'execute':'query-status'}"), "\"shutdown\""));
+}
+
+GUEST_TEST(guest_powers_off, "")
+{
+    guest_outw(g, 0xb004, 0x2000); /* SUS_EN, type 0: S5 */
+    assert_non_null(strstr(guest_event(g, "SHUTDOWN"), "guest-shutdown"));
+    EXPECT_EQ(guest_inb(g, 0x80), 0);
+}
+
+GUEST_TEST(monitor_tells_what_can_be_started, "-machine none -name me")
+{
+    const char *answer = guest_qmp(g, "{'execute':'query-machines'}");
+
+    assert_non_null(strstr(answer, "\"name\":\"pc\""));
+    assert_non_null(strstr(answer, "\"is-default\":true"));
+    assert_non_null(strstr(guest_qmp(g, "{'execute':'query-name'}"), "\"me\""));
+    answer = guest_qmp(g, "{'execute':'qom-list-types','arguments':{'implements':'ide-device'}}");
+    assert_non_null(strstr(answer, "ide-hd"));
+    assert_null(strstr(answer, "VGA"));
+    assert_null(strstr(answer, "abstract"));
+    answer = guest_qmp(g, "{'execute':'qom-list-types','arguments':{'abstract':true}}");
+    assert_non_null(strstr(answer, "VGA"));
+    assert_non_null(strstr(answer, "abstract"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(functions_are_where_firmware_looks), T(pam_and_smram_are_storage),
-        T(memory_keeps_its_bytes_in_a_reset),  T(cmos_tells_memory_and_boot_order),
-        T(keyboard_controller_tests_itself),   T(serial_port_hears_itself),
-        T(serial_port_writes_a_file),          D(ide_identifies_a_disk),
-        D(ide_reads_by_programmed_io),         D(ide_reads_by_bus_master),
-        D(ide_writes_by_bus_master),           D(ide_does_not_master_the_bus_unless_allowed),
-        T(ide_has_a_disk_of_zeroes),           T(monitor_lists_what_there_is),
+        T(functions_are_where_firmware_looks),
+        T(pam_and_smram_are_storage),
+        T(memory_keeps_its_bytes_in_a_reset),
+        T(cmos_tells_memory_and_boot_order),
+        T(keyboard_controller_tests_itself),
+        T(serial_port_hears_itself),
+        T(serial_port_writes_a_file),
+        D(ide_identifies_a_disk),
+        D(ide_reads_by_programmed_io),
+        D(ide_reads_by_bus_master),
+        D(ide_writes_by_bus_master),
+        D(ide_does_not_master_the_bus_unless_allowed),
+        T(ide_has_a_disk_of_zeroes),
+        T(monitor_lists_what_there_is),
+        T(monitor_resets),
+        T(machine_stays_off_without_reboot),
+        T(guest_powers_off),
+        T(monitor_tells_what_can_be_started),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -29,6 +29,8 @@ struct qtest {
     struct port *port;
     struct board *board;
     struct loop_hooks hooks;
+    struct loop_work later; /* tells of `event` */
+    const char *event;
     int monitor[CONFIG_QMP]; /* connected; -1: none */
     FILE *log;
     uint8_t fw_cfg[PRESET_FW_CFG];
@@ -53,6 +55,8 @@ static void end_ready(void *opaque, uint32_t events)
     struct qtest *q = opaque;
 
     (void)events;
+    if (q->d.qmp)
+        qmp_event(q->d.qmp, "SHUTDOWN", false, "host-signal");
     loop_stop(q->d.loop);
 }
 
@@ -79,6 +83,12 @@ static int catch_signals(struct qtest *q, struct error *e)
 
 /* --- What happens beside requests. */
 
+static void tell(struct qtest *q, const char *event, bool guest, const char *reason)
+{
+    if (q->d.qmp)
+        qmp_event(q->d.qmp, event, guest, reason);
+}
+
 static void line(void *opaque, enum board_tap tap, unsigned n, bool level)
 {
     struct qtest *q = opaque;
@@ -98,10 +108,87 @@ static bool asked(void *opaque, enum machine_request what)
     }
     if (what == MACHINE_POWEROFF || q->a.no_reboot) {
         domain_set_status(&q->d, VM_SHUTDOWN);
+        tell(q, "SHUTDOWN", true, what == MACHINE_RESET ? "guest-reset" : "guest-shutdown");
         return false;
     }
     preset_cmos(&q->a, &q->d.pc, true);
+    tell(q, "RESET", true, "guest-reset");
     return true;
+}
+
+/* --- What the monitor may ask of the machine, beside all that it may ask of a guest on Xen. */
+
+static int reset(void *vm, struct error *e)
+{
+    struct qtest *q = vm;
+
+    (void)e;
+    preset_cmos(&q->a, &q->d.pc, true);
+    board_reset(q->board);
+    if (q->d.status == VM_SHUTDOWN || q->d.status == VM_SUSPENDED)
+        domain_set_status(&q->d, VM_RUNNING);
+    q->event = "RESET"; /* after the answer */
+    loop_defer(q->d.loop, &q->later);
+    return 0;
+}
+
+static int cont(void *vm, struct error *e)
+{
+    struct qtest *q = vm;
+    int err = domain_vm_ops.cont(vm, e);
+
+    if (err == 0)
+        tell(q, "RESUME", false, NULL);
+    return err;
+}
+
+static int pause_machine(void *vm, struct error *e)
+{
+    struct qtest *q = vm;
+    int err = domain_vm_ops.stop(vm, e);
+
+    if (err == 0)
+        tell(q, "STOP", false, NULL);
+    return err;
+}
+
+static void tell_later(void *opaque)
+{
+    struct qtest *q = opaque;
+
+    tell(q, q->event, false, "host-qmp-system-reset");
+}
+
+static const char *name(void *vm)
+{
+    return ((struct qtest *)vm)->a.config.name;
+}
+
+static bool machine_type(void *vm, unsigned i, const char **out)
+{
+    static const char *const types[] = { "pc", "none" };
+
+    (void)vm;
+    if (i < ARRAY_SIZE(types))
+        *out = types[i];
+    return i < ARRAY_SIZE(types);
+}
+
+static bool device_type(void *vm, unsigned i, struct vm_device_type *out)
+{
+    static const struct vm_device_type types[] = {
+        { "pci-device", "device", true },    { "isa-device", "device", true },
+        { "ide-device", "device", true },    { "ide-hd", "ide-device", false },
+        { "ide-cd", "ide-device", false },   { "VGA", "pci-device", false },
+        { "PIIX3", "pci-device", false },    { "piix3-ide", "pci-device", false },
+        { "PIIX4_PM", "pci-device", false }, { "i440FX", "pci-device", false },
+        { "i8042", "isa-device", false },    { "isa-serial", "isa-device", false },
+    };
+
+    (void)vm;
+    if (i < ARRAY_SIZE(types))
+        *out = types[i];
+    return i < ARRAY_SIZE(types);
 }
 
 /* Completions come from the loop; what they did to interrupt lines is delivered after each turn. */
@@ -199,6 +286,9 @@ static int make_machine(struct qtest *q, struct error *e)
     machine_set_running(d->m, true);
     q->ops = domain_vm_ops;
     q->ops.dirty_log = NULL; /* it is about memory that migrates */
+    q->ops.cont = cont;
+    q->ops.stop = pause_machine;
+    q->ops.reset = reset;
     return 0;
 }
 
@@ -220,6 +310,9 @@ static int make_board(struct qtest *q, struct error *e)
         err = make_machine(q, e);
     if (err < 0)
         return err;
+    q->ops.name = name;
+    q->ops.machine_type = machine_type;
+    q->ops.device_type = device_type;
     domain_set_status(&q->d, q->a.config.start_paused ? VM_PRELAUNCH : VM_RUNNING);
     o.rtc_base = (uint64_t)(time(NULL) - Y2000);
     o.fw_cfg_size = preset_fw_cfg(&q->a, q->fw_cfg);
@@ -259,8 +352,10 @@ static void stop(struct qtest *q)
 {
     struct domain *d = &q->d;
 
-    if (d->loop)
+    if (d->loop) {
         loop_set_hooks(d->loop, NULL);
+        loop_cancel(d->loop, &q->later);
+    }
     qmp_free(d->qmp);
     if (d->m)
         machine_drain(d->m);
@@ -315,6 +410,7 @@ int qtest_main(int argc, char *const argv[])
     if (!q)
         return 1;
     q->d.arena.fd = q->d.spare.fd = -1;
+    q->later = (struct loop_work){ .run = tell_later, .opaque = q };
     for (unsigned i = 0; i < CONFIG_QMP; i++)
         q->monitor[i] = -1;
     err = run(q, argc, argv, &e);
