@@ -33,7 +33,7 @@ static unsigned latch(struct bench *b, unsigned n)
 
     bench_outb(b, 0x43, n << 6);
     low = bench_inb(b, 0x40 + n);
-    return low | bench_inb(b, 0x40 + n) << 8;
+    return low | (unsigned)bench_inb(b, 0x40 + n) << 8;
 }
 
 static bool out2(struct bench *b)
