@@ -50,9 +50,10 @@ HWTESTS := $(DEVICES:%=$(BUILD)/tests/hw-%)
 UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
 QTESTS := $(QTEST:%=$(BUILD)/tests/qtest-%)
 PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
+SYSTEMS := $(BUILD)/hvmdm-system-i386 $(BUILD)/hvmdm-system-x86_64
 
 .PHONY: all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests qtests fuzz
-all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
+all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(SYSTEMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -60,6 +61,7 @@ help:
 ## deps       install what building and testing need (Debian packages; asks nothing)
 ## check      all tests that a change must pass: unit, device, fuzz smoke, real Xen in the lab
 ## check-unit the tests that need no Xen, under ASan and UBSan
+## qtests     clients of the test port, build/tests/qtest-*
 ## check-lab  the lab scenarios (LAB="cd-boot reboot" selects)
 ## soak       the long campaigns
 ## bench      figures beside QEMU, in one lab boot
@@ -96,6 +98,10 @@ $(BUILD)/hvmdm: $(call obj,$(SUPERVISOR_SRC))
 $(BUILD)/hvmdm-model: $(call obj,hvmdm-model.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(MODELLIBS) -lpthread
+
+# As clients of the test port know it: they take the architecture from the name.
+$(BUILD)/hvmdm-system-%: $(BUILD)/hvmdm-model
+	$(Q)ln -sf hvmdm-model $@
 
 $(BUILD)/hvmdm-ctl: $(call obj,hvmdm-ctl.c) $(LIB)
 	$(call say,LD,$@)
@@ -194,9 +200,12 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/hvmdm $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(BUILD)/hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/
+	ln -sf hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-i386
+	ln -sf hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-x86_64
 	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 uninstall:
 	cd $(DESTDIR)$(PREFIX) && rm -f sbin/hvmdm sbin/hvmdm-ctl libexec/hvmdm/hvmdm-model \
+		libexec/hvmdm/hvmdm-system-i386 libexec/hvmdm/hvmdm-system-x86_64 \
 		share/man/man8/hvmdm.8 share/man/man8/hvmdm-ctl.8
 	cd $(DESTDIR)$(PREFIX) && { [ ! -d libexec/hvmdm ] || rmdir --ignore-fail-on-non-empty libexec/hvmdm; }
 

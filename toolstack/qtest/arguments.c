@@ -445,7 +445,7 @@ static int device_ide(struct parser *p, bool cdrom, char *rest)
         place = (bus[4] - '0') * 2 + (int)unit;
     if (err == 0)
         err = drive_for(p, cdrom, drive, &d);
-    if (err < 0)
+    if (err < 0 || !d)
         return err;
     d->cdrom = cdrom;
     if (!d->id)
@@ -516,7 +516,7 @@ static int opt_chardev(struct parser *p, char *value)
 {
     struct socket_chardev ch = { .m.fd = -1 };
     char *v, *key = next_key(&value, &v);
-    uint64_t fd;
+    uint64_t fd = 0;
     int err = 0;
 
     if (!key || v || strcmp(key, "socket") || p->nchardevs == CHARDEVS)

@@ -180,12 +180,11 @@ static const char base64_digits[] =
 
 static int hex_value(char digit)
 {
-    const char *at;
-
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
     if (digit >= 'A' && digit <= 'F')
-        digit = (char)(digit - 'A' + 'a');
-    at = digit ? strchr(hex_digits, digit) : NULL;
-    return at ? (int)(at - hex_digits) : -1;
+        return digit - 'A' + 10;
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
 static size_t put_hex(char *to, const uint8_t *bytes, size_t n)
@@ -210,7 +209,9 @@ static size_t put_base64(char *to, const uint8_t *bytes, size_t n)
         v |= left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0;
         v |= left > 2 ? bytes[i + 2] : 0;
         for (size_t k = 0; k < 4; k++)
-            to[out + k] = k <= left ? base64_digits[v >> (18 - 6 * k) & 63] : '=';
+            to[out + k] = base64_digits[v >> (18 - 6 * k) & 63];
+        for (size_t k = left + 1; k < 4; k++)
+            to[out + k] = '=';
     }
     return out;
 }
