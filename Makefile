@@ -14,12 +14,12 @@ $(BUILD)/config.mk: configure VERSION
 -include $(BUILD)/config.mk
 endif
 
-DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def)
+DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def hw/sim/devices.def)
 
 CORE_SRC := $(wildcard hw/core/*.c)
 LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c \
-	hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
-	$(wildcard toolstack/*.c toolstack/supervisor/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
+	hw/sim/*.c hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
+	$(wildcard toolstack/*.c toolstack/supervisor/*.c toolstack/qtest/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
 # The parts that need Xen's libraries; --disable-xen leaves them out.
 XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c) toolstack/supervisor/hypercall.c
 ifneq ($(XEN),yes)
@@ -41,16 +41,20 @@ ifeq ($(TEST_FAULTS),yes)
 LIB_SRC += hw/test/fault.c
 endif
 TEST_LIB_SRC := $(filter-out tests/bench_main.c tests/replay.c,$(wildcard tests/*.c)) hw/test/fault.c
+QTEST_LIB_SRC := tests/qtest/guest.c
+QTEST := $(patsubst tests/qtest/test_%.c,%,$(wildcard tests/qtest/test_*.c))
 UNIT := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libhvmdm.a
 HWTESTS := $(DEVICES:%=$(BUILD)/tests/hw-%)
 UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
+QTESTS := $(QTEST:%=$(BUILD)/tests/qtest-%)
 PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
+SYSTEMS := $(BUILD)/hvmdm-system-i386 $(BUILD)/hvmdm-system-x86_64
 
-.PHONY: all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests fuzz
-all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
+.PHONY: all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests qtests fuzz
+all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(SYSTEMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -58,6 +62,7 @@ help:
 ## deps       install what building and testing need (Debian packages; asks nothing)
 ## check      all tests that a change must pass: unit, device, fuzz smoke, real Xen in the lab
 ## check-unit the tests that need no Xen, under ASan and UBSan
+## qtests     clients of the test port, build/tests/qtest-*
 ## check-lab  the lab scenarios (LAB="cd-boot reboot" selects)
 ## soak       the long campaigns
 ## bench      figures beside QEMU, in one lab boot
@@ -95,6 +100,10 @@ $(BUILD)/hvmdm-model: $(call obj,hvmdm-model.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(MODELLIBS) -lpthread
 
+# As clients of the test port know it: they take the architecture from the name.
+$(BUILD)/hvmdm-system-%: $(BUILD)/hvmdm-model
+	$(Q)ln -sf hvmdm-model $@
+
 $(BUILD)/hvmdm-ctl: $(call obj,hvmdm-ctl.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -124,7 +133,14 @@ $(BUILD)/tests/replay: $(call obj,tests/replay.c hw/test/fault.c) $(LIB)
 
 $(BUILD)/tests/unit-fault: | $(BUILD)/tests/replay
 
+# Clients of the test port: they know the program by its sockets only.
+$(BUILD)/tests/qtest-%: $(BUILD)/obj/tests/qtest/test_%.o $(call obj,$(QTEST_LIB_SRC))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TESTLIBS)
+
 tests: $(UNITTESTS) $(HWTESTS) $(BUILD)/tests/replay
+qtests: $(QTESTS) $(BUILD)/hvmdm $(BUILD)/hvmdm-model
 
 # One fuzz target per device; those with a main of their own are tests/fuzz/fuzz_*.c.
 FUZZERS := $(DEVICES:%=$(BUILD)/fuzz/%) $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -144,7 +160,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(TEST_LIB_SRC)) $(
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
 $(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c hvmdm-model.c | $(BUILD)/sandbox_filter.inc
-	$(Q){ sep='['; for f in $(LIB_SRC) $(RULES_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/fuzz/*.c); do \
+	$(Q){ sep='['; for f in $(LIB_SRC) $(RULES_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/qtest/*.c tests/fuzz/*.c); do \
 		printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" "$(CURDIR)" "$$f" \
 		'$(subst ",\",$(CC) $(CPPFLAGS) $(CFLAGS)) -c '"$$f"; sep=,; done; echo ']'; } > $@
 	$(Q)ln -sf $(BUILD)/compile_commands.json compile_commands.json
@@ -185,10 +201,14 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/hvmdm $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(BUILD)/hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/
+	ln -sf hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-i386
+	ln -sf hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-x86_64
 	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/hvmdm $(DESTDIR)$(PREFIX)/sbin/hvmdm-ctl \
 		$(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-model \
+		$(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-i386 \
+		$(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-x86_64 \
 		$(DESTDIR)$(PREFIX)/share/man/man8/hvmdm.8 $(DESTDIR)$(PREFIX)/share/man/man8/hvmdm-ctl.8
 	[ ! -d $(DESTDIR)$(PREFIX)/libexec/hvmdm ] || \
 		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/hvmdm

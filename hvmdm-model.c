@@ -3,7 +3,7 @@
  * hvmdm-model - the device model of one Xen HVM guest: main().
  *
  * Parses the arguments that libxl gives a device model, refuses what it does not have, and hands
- * over to toolstack/domain.c.
+ * over to toolstack/domain.c; or, for a client of the test port, to toolstack/qtest/.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include "hw/core/trace.h"
 #include "toolstack/domain.h"
 #include "toolstack/pv_worker.h"
+#include "toolstack/qtest/qtest.h"
 #include "toolstack/sandbox.h"
 
 static void warn(const char *line)
@@ -66,6 +67,8 @@ int main(int argc, char **argv)
     err = sandbox_test_main(argc, argv);
     if (err >= 0)
         return err; /* a test of the confinement, and nothing else */
+    if (qtest_wanted(argc, argv))
+        return qtest_main(argc, argv);
     c = malloc(sizeof *c);
     if (!c)
         return 1;

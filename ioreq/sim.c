@@ -75,23 +75,32 @@ static int sim_unmap_pci(struct hv *hv, unsigned devfn)
     return ranges_remove_pci(&sim_of(hv)->ranges, devfn);
 }
 
-static int line_set(struct sim_line *line, bool level)
+static void tell_line(const struct sim *s)
+{
+    if (s->on_line)
+        s->on_line(s->on_line_opaque);
+}
+
+static int line_set(struct sim *s, struct sim_line *line, bool level)
 {
     line->calls++;
-    if (line->level != level)
-        line->edges++;
+    if (line->level == level)
+        return 0;
+    line->edges++;
     line->level = level;
+    tell_line(s);
     return 0;
 }
 
 static int sim_isa_irq(struct hv *hv, unsigned irq, bool level)
 {
-    return irq < 16 ? line_set(&sim_of(hv)->isa[irq], level) : -EINVAL;
+    return irq < 16 ? line_set(sim_of(hv), &sim_of(hv)->isa[irq], level) : -EINVAL;
 }
 
 static int sim_intx_set(struct hv *hv, unsigned slot, unsigned pin, bool level)
 {
-    return slot < 32 && pin < 4 ? line_set(&sim_of(hv)->intx[slot][pin], level) : -EINVAL;
+    return slot < 32 && pin < 4 ? line_set(sim_of(hv), &sim_of(hv)->intx[slot][pin], level)
+                                : -EINVAL;
 }
 
 static int sim_link_route(struct hv *hv, unsigned link, unsigned irq)
@@ -99,6 +108,7 @@ static int sim_link_route(struct hv *hv, unsigned link, unsigned irq)
     if (link > 3 || irq > 15)
         return -EINVAL;
     sim_of(hv)->link[link] = (uint8_t)irq;
+    tell_line(sim_of(hv));
     return 0;
 }
 
@@ -474,6 +484,31 @@ const struct sim_line *sim_intx(struct hv *hv, unsigned slot, unsigned pin)
 unsigned sim_link(struct hv *hv, unsigned link)
 {
     return sim_of(hv)->link[link & 3];
+}
+
+uint32_t sim_irqs(struct hv *hv)
+{
+    const struct sim *s = sim_of(hv);
+    uint32_t irqs = 0;
+
+    for (unsigned i = 0; i < 16; i++)
+        irqs |= (uint32_t)s->isa[i].level << i;
+    for (unsigned slot = 0; slot < 32; slot++)
+        for (unsigned pin = 0; pin < 4; pin++)
+            if (s->intx[slot][pin].level && s->link[(slot + pin) & 3])
+                irqs |= 1u << s->link[(slot + pin) & 3];
+    return irqs;
+}
+
+void sim_on_line(struct hv *hv, void (*fn)(void *opaque), void *opaque)
+{
+    sim_of(hv)->on_line = fn;
+    sim_of(hv)->on_line_opaque = opaque;
+}
+
+uint32_t sim_confadd(struct hv *hv)
+{
+    return sim_of(hv)->cf8;
 }
 
 uint64_t sim_msi_count(struct hv *hv)

@@ -53,6 +53,14 @@ struct sim_line {
 const struct sim_line *sim_isa(struct hv *hv, unsigned irq);                 /* 0-15 */
 const struct sim_line *sim_intx(struct hv *hv, unsigned slot, unsigned pin); /* 0-31, 0-3 */
 unsigned sim_link(struct hv *hv, unsigned link);                             /* routed irq, or 0 */
+/* Bit n: interrupt n (0-15) is asserted, by its ISA line or by a PCI pin whose link is routed there
+ * (link = slot + pin modulo 4, as in Xen). */
+uint32_t sim_irqs(struct hv *hv);
+/* Call fn after each change of a line or a route; NULL: nobody wants to know. Not to be used to
+ * enter the machine: its event has committed, but other lines of the same event may follow. */
+void sim_on_line(struct hv *hv, void (*fn)(void *opaque), void *opaque);
+/* What was written to 0xcf8 last, all bits of it: Xen's latch. Only sim_request() sets it. */
+uint32_t sim_confadd(struct hv *hv);
 
 struct sim_msi {
     uint64_t address;

@@ -52,6 +52,8 @@ struct sim {
     uint64_t now;
     struct sim_line isa[16], intx[32][4];
     uint8_t link[4];
+    void (*on_line)(void *opaque);
+    void *on_line_opaque;
     uint64_t msi_count;
     struct sim_msi msi[SIM_MSI_KEPT];
     int shutdown;

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# check - run the tests: unit and device tests under sanitizers, fuzz smoke, then real Xen.
+# check - run the tests: unit and device tests under sanitizers, qtest-port tests, fuzz smoke, then
+# real Xen.
 #   tests/check.sh [all|unit|lab [SCENARIO...]|soak]
 # Ends with a line `N passed, N failed`; details are in build/check/*.log.
 set -u
@@ -72,6 +73,14 @@ unit() {
     done
 }
 
+# Clients of the test port against the whole program; seconds.
+qtests() {
+    step build-qtests build build-asan qtests --enable-asan --enable-ubsan --enable-werror
+    for program in build-asan/tests/qtest-*; do
+        [ -x "$program" ] && run_tests "$program"
+    done
+}
+
 variants() {
     step build-clang build build-clang tests --cc=clang --enable-werror
     step build-no-xen build build-no-xen tests --disable-xen --enable-werror
@@ -112,10 +121,10 @@ lab() {
 mkdir -p "$log"
 tests/lab/packages.sh >"$log/packages.log" 2>&1 || { fail packages "$log/packages.log"; finish; }
 case $mode in
-all) unit; variants; fuzz_smoke; lab ;;
-unit) unit ;;
+all) unit; qtests; variants; fuzz_smoke; lab ;;
+unit) unit; qtests ;;
 lab) lab "$@" ;;
-soak) unit; FUZZ_SECONDS=300 fuzz_smoke; LAB_SOAK=1 lab ;;
+soak) unit; qtests; FUZZ_SECONDS=300 fuzz_smoke; LAB_SOAK=1 lab ;;
 *) echo "usage: $0 [all|unit|lab [SCENARIO...]|soak]" >&2; exit 2 ;;
 esac
 finish

@@ -5,7 +5,7 @@
  * Protocol: toolstack-facing rules as libxl 4.17 to 4.21 and xentop need them: objects may arrive
  * in any pieces and without line ends, every message we send ends with CR LF, ids of any type are
  * echoed. Clients are not trusted: see stream.h.
- * Absent: events (nobody who connects needs them), out-of-band execution.
+ * Absent: events of a guest on Xen (nobody who connects needs them), out-of-band execution.
  */
 #include "toolstack/qmp_call.h"
 
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hw/core/log.h"
@@ -75,6 +76,20 @@ static void qmp_greet(struct qmp_connection *c)
                           QMP_VERSION_MICRO, "package", "", "capabilities");
 
     qmp_send(c, j);
+    json_decref(j);
+}
+
+void qmp_event(struct qmp *q, const char *name, bool guest, const char *reason)
+{
+    struct timespec t = { 0 };
+    json_t *j, *data = reason ? json_pack("{s:b, s:s}", "guest", guest, "reason", reason) : NULL;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    j = json_pack("{s:s, s:o*, s:{s:I, s:I}}", "event", name, "data", data, "timestamp", "seconds",
+                  (json_int_t)t.tv_sec, "microseconds", (json_int_t)(t.tv_nsec / 1000));
+    for (unsigned i = 0; i < QMP_CONNECTIONS; i++)
+        if (q->connections[i] && q->connections[i]->negotiated)
+            qmp_send(q->connections[i], j);
     json_decref(j);
 }
 

@@ -26,6 +26,10 @@ MUST_CHECK int qmp_listen_fd(struct qmp *q, int fd, struct error *e);
 /* Serve a connected socket, which is then ours: the greeting is sent at once. */
 MUST_CHECK int qmp_connection(struct qmp *q, int fd);
 
+/* Tell all who have negotiated; reason NULL: the event has no data. The toolstack asks for none, so
+ * only the test port sends any. */
+void qmp_event(struct qmp *q, const char *name, bool guest, const char *reason);
+
 /* Close all connections and accept none until (false) further notice: another process has the same
  * listening sockets. */
 void qmp_rest(struct qmp *q, bool on);

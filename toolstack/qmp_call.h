@@ -38,6 +38,12 @@ struct qmp_command {
     const char *arguments;              /* for `help`: names, optional ones in brackets */
 };
 
+/* qmp_discovery.c */
+json_t *qmp_system_reset(struct qmp_call *c);
+json_t *qmp_query_name(struct qmp_call *c);
+json_t *qmp_query_machines(struct qmp_call *c);
+json_t *qmp_qom_list_types(struct qmp_call *c);
+
 const struct qmp_command *qmp_command(unsigned i); /* NULL past the last */
 
 /* Oldest descriptor that this connection received and nobody claimed; -1: none. */

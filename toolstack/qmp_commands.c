@@ -550,6 +550,10 @@ static const struct qmp_command commands[] = {
     { "human-monitor-command", cmd_human_monitor_command, "command-line" },
     { "query-command-line-options", cmd_query_command_line_options, "[option]" },
     { "query-commands", cmd_query_commands, "" },
+    { "query-name", qmp_query_name, "" },
+    { "query-machines", qmp_query_machines, "" },
+    { "qom-list-types", qmp_qom_list_types, "[implements] [abstract]" },
+    { "system_reset", qmp_system_reset, "" },
     { "quit", cmd_quit, "" },
 };
 

@@ -44,6 +44,12 @@ struct vm_pci {
     const char *id;                 /* host side's name of a passed-through device, else "" */
 };
 
+/* A kind of device that can be asked for, or an abstract one that others are of. */
+struct vm_device_type {
+    const char *name, *parent;
+    bool abstract;
+};
+
 /* What one device did so far; see struct device_stats. */
 struct vm_counters {
     const char *name;
@@ -89,6 +95,14 @@ struct vm_ops {
     int (*dirty_log)(void *vm, bool enable, struct error *e);
     int (*save)(void *vm, int fd, bool live, struct error *e); /* fd stays the caller's */
     int (*wakeup)(void *vm, struct error *e);
+
+    /* Only behind the test port: Xen resets its guests itself. */
+    int (*reset)(void *vm, struct error *e);
+    /* Lists, as above: what this program could be started with. */
+    bool (*machine_type)(void *vm, unsigned i, const char **name);
+    bool (*device_type)(void *vm, unsigned i, struct vm_device_type *out);
+    const char *(*name)(void *vm); /* may give NULL */
+
     void (*quit)(void *vm); /* leave the event loop soon; the call itself returns */
 };
 

@@ -116,6 +116,7 @@ struct wiring {
     uint32_t vram_bytes;
     const uint8_t *nvram; /* 128 bytes of CMOS preset, or NULL */
     uint32_t vcpus;       /* present CPUs (CPU hotplug bitmap) */
+    uint64_t rtc_base;    /* simulator only: the clock at guest time 0, seconds since 2000 */
 };
 
 struct irq_line {

@@ -28,11 +28,13 @@ struct device_row {
     unsigned instance;
     uint64_t base[DEVICE_REGIONS]; /* fixed base of each region; NO_PORT = not fixed (a BAR's, or
                                       nowhere). Region 0 at port 0 is written as PORT_ZERO */
-    int isa_irq[DEVICE_IRQS];      /* ISA line numbers; 0 = none (IRQ 0 is never ours) */
-    int devfn;                     /* slot << 3 | function, ANY_PCI; ignored on ISA */
+    int isa_irq[DEVICE_IRQS]; /* ISA line numbers; 0 = none. Line 0, which on Xen is never ours,
+                                 is written as ISA_ZERO */
+    int devfn;                /* slot << 3 | function, ANY_PCI; ignored on ISA */
     struct wiring host;
 };
 #define PORT_ZERO UINT64_MAX
+#define ISA_ZERO  0x100
 
 struct machine;
 

@@ -37,6 +37,12 @@ static bool is_machine(const char *machine, const char *type)
     return !strncmp(machine, type, n) && (!machine[n] || machine[n] == ',');
 }
 
+/* A client of the test port: no Xen, and nothing to supervise. */
+static bool asks_for_port(const char *option, const char *value)
+{
+    return !strcmp(option, "qtest") || (!strcmp(option, "accel") && !strncmp(value, "qtest", 5));
+}
+
 void supervisor_scan(struct supervisor_options *o, int argc, char *argv[])
 {
     bool have_domid = false, pass_on = false;
@@ -48,7 +54,7 @@ void supervisor_scan(struct supervisor_options *o, int argc, char *argv[])
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         unsigned long n;
 
-        pass_on |= answers_at_once(option);
+        pass_on |= answers_at_once(option) || asks_for_port(option, value);
         o->no_sandbox |= !strcmp(option, "no-sandbox");
         o->asked_by_qmp |= !strcmp(option, "xen-domid-restrict");
         if (!strcmp(option, "xen-domid")) {
