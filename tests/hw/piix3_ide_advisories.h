@@ -250,7 +250,7 @@ TEST(piix3_ide, prd_sums)
 }
 
 /* CVE-2017-11334: a region that runs over the end of RAM, or of 32 bits. */
-TEST(piix3_ide, prd_across_the_end_of_memory)
+TEST(piix3_ide, cve_2017_11334_prd_across_the_end_of_memory)
 {
     static const uint32_t at[] = { 0x1000000 - 512, 0xfffffe00, 0xfffffffe, 0x9fe00 };
 
@@ -263,6 +263,59 @@ TEST(piix3_ide, prd_across_the_end_of_memory)
             EXPECT_EQ(status(b, 0), DRDY | DSC | ERR);
             dma_stop(b, 0);
         }
+}
+
+/* DMA re-entrancy (CVE-2021-3929, CVE-2023-0330): a region of the table, and the table itself, in
+ * whatever is not RAM: our own registers as memory has them, a hole, the VGA's window, a ROM that
+ * is not there, local APIC, the end of everything. Nothing of it reaches a device: by construction,
+ * DMA goes to frames. */
+TEST(piix3_ide, cve_2021_3929_dma_into_devices)
+{
+    static const uint32_t at[] = { 0xa0000,    0xb8000,    0xf0000000, 0xf1000000,
+                                   0xfec00000, 0xfee00000, 0xfffff000, 0x2000000 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+        for (unsigned way = 0; way < 3; way++) {
+            uint64_t before;
+
+            put_table(b, (struct prd_entry[]){ { at[i], 512, 0x8000 } }, 1);
+            command28(b, 0, DEV0, 0, 1, 100, way == 1 ? 0xca : 0xc8);
+            bench_outl(b, BM + 4, way == 2 ? at[i] : TABLE);
+            bench_outb(b, BM + 2, 6);
+            before = ide(b)->stats.reads + ide(b)->stats.writes;
+            bench_outb(b, BM, way == 1 ? 1 : 9);
+            EXPECT_EQ(ide(b)->stats.reads + ide(b)->stats.writes, before + 1);
+            EXPECT_EQ(dma_status(b, 0), INTS | DMAERR);
+            EXPECT_EQ(status(b, 0), DRDY | DSC | ERR);
+            dma_stop(b, 0);
+        }
+}
+
+/* DMA to ballooned pages, and qubes-issues#3651: frames go while a transfer is in flight, and the
+ * guest's map is said to have changed in the middle. The transfer ends on the old pages; the next
+ * one is a failed DMA. Guards the references of gmem_map(). */
+TEST(piix3_ide, qubes3651_balloon_during_dma)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        uint32_t at = 0x200000 + i * 0x10000;
+        struct request r = { .type = REQ_INVALIDATE, .size = 4 };
+
+        put_table(b, (struct prd_entry[]){ { at, 4096, 0 }, { at + 0x5000, 4096, 0x8000 } }, 2);
+        disk(b, 0)->hold = true;
+        command28(b, 0, DEV0, 0, 16, 100, i & 1 ? 0xca : 0xc8);
+        dma_start(b, 0, !(i & 1));
+        EXPECT_TRUE(sim_balloon_out(b->hv, (at + 0x5000) >> 12));
+        bench_request(b, &r);
+        bench_disk_release(&disk(b, 0)->block, 1);
+        EXPECT_EQ(dma_status(b, 0), INTS);
+        EXPECT_EQ(status(b, 0), DRDY | DSC);
+        dma_stop(b, 0);
+        disk(b, 0)->hold = false;
+        command28(b, 0, DEV0, 0, 16, 100, i & 1 ? 0xca : 0xc8);
+        dma_start(b, 0, !(i & 1));
+        EXPECT_EQ(dma_status(b, 0), INTS | DMAERR);
+        dma_stop(b, 0);
+    }
 }
 
 /* XSA-139: guards the idempotence of drive_unplug(). */

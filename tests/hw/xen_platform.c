@@ -131,7 +131,7 @@ TEST(xen_platform, xsa139_unplug_twice_is_once)
 }
 
 /* XCP-ng: unplugging by class code removed the platform device itself. */
-TEST(xen_platform, never_unplugs_itself)
+TEST(xen_platform, xcpng_never_unplugs_itself)
 {
     bench_outw(b, MAGIC, 0xf);
     EXPECT_EQ(bench_cfg_read(b, DEVFN, 0x00, 4), 0x00015853);
