@@ -40,6 +40,8 @@ ifeq ($(TEST_FAULTS),yes)
 LIB_SRC += hw/test/fault.c
 endif
 TEST_LIB_SRC := $(filter-out tests/bench_main.c tests/replay.c,$(wildcard tests/*.c)) hw/test/fault.c
+# Test programs count what our code allocates (tests/allocations.c).
+COUNTED := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup
 UNIT := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -108,12 +110,12 @@ $(BUILD)/tests/null_dm: $(call obj,tests/bench/null_dm.c) $(LIB)
 $(BUILD)/tests/hw-%: $(BUILD)/obj/tests/hw/%.o $(BUILD)/obj/tests/bench_main.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
 $(BUILD)/tests/unit-%: $(BUILD)/obj/tests/unit/test_%.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
 # Looks into a crash record and repeats what killed the device model, on the simulator.
 $(BUILD)/tests/replay: $(call obj,tests/replay.c hw/test/fault.c) $(LIB)
@@ -136,11 +138,11 @@ fuzz-%:
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/hw/%.o $(call obj,tests/fuzz/device.c $(TEST_LIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
 $(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c hvmdm-model.c | $(BUILD)/sandbox_filter.inc
 	$(Q){ sep='['; for f in $(LIB_SRC) $(RULES_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/fuzz/*.c); do \
