@@ -92,6 +92,19 @@ static void enable_mouse(struct bench *b)
 
 /* --- controller --- */
 
+/* The host's side, for the generic checks and the fuzzer: somebody types and moves the mouse. */
+static void guest_step(struct bench *b, uint32_t *seed)
+{
+    uint32_t r = *seed = *seed * 1664525u + 1013904223u;
+
+    if (r >> 31)
+        i8042_key(dev(b), (r >> 8 & 0x7f) | (r >> 30 & 1 ? I8042_E0 : 0), r >> 29 & 1);
+    else
+        i8042_mouse(dev(b), (int)(r >> 8 & 0x3ff) - 512, (int)(r >> 18 & 0xff) - 128,
+                    (int)(r >> 26 & 3) - 1, r & 7);
+}
+BENCH_GUEST(guest_step)
+
 TEST(i8042, reset_values)
 {
     EXPECT_EQ(bench_inb(b, STATUS), 0x10);

@@ -9,6 +9,45 @@
 
 /* ---- registers ---- */
 
+/* For the generic checks and the fuzzer: index and data together, a mode, somebody who looks. */
+static void guest_step(struct bench *b, uint32_t *seed)
+{
+    static const struct mode *const modes[] = { &mode_03, &mode_13, &mode_12, &mode_04,
+                                                &mode_06, &mode_07, &mode_0d, &mode_01 };
+    uint32_t r = next_random(seed);
+    struct vga_geometry g;
+    struct surface s;
+
+    switch (r % 8) {
+    case 0:
+        set_mode(b, modes[r >> 4 & 7]);
+        break;
+    case 1:
+        vbe(b, r >> 8 & 15, r >> 16 & (r & 16 ? 0xffff : 0x7f));
+        break;
+    case 2:
+        vbe_mode(b, 1 + (r >> 8 & 63), 1 + (r >> 16 & 63), 8 * (r >> 24 & 3) + 8, r >> 31 << 7);
+        break;
+    case 3:
+    case 4:
+        vga_geometry(machine_devices(b->m)->state, VRAM_BYTES, &g);
+        if (g.width * g.height > 65536)
+            break;
+        shot(&s);
+        surface_free(&s);
+        break;
+    case 5:
+        crt(b, r >> 8 & 31, r >> 16);
+        break;
+    case 6:
+        (r & 16 ? gfx : seq)(b, r >> 8 & 15, r >> 16 & 0xff);
+        break;
+    default:
+        att(b, r >> 8 & 31, r >> 16 & 0xff);
+    }
+}
+BENCH_GUEST(guest_step)
+
 TEST(stdvga, identity_and_bars)
 {
     EXPECT_EQ(bench_cfg_read(b, DEVFN, 0, 4), 0x11111234);

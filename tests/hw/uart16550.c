@@ -65,6 +65,22 @@ static void open_port(struct bench *b, unsigned ier)
     (void)bench_inb(b, MSR);
 }
 
+/* The host's side, for the generic checks and the fuzzer: it types, and reads or does not. */
+static void guest_step(struct bench *b, uint32_t *seed)
+{
+    uint8_t bytes[20];
+    uint32_t r = *seed = *seed * 1664525u + 1013904223u;
+
+    for (unsigned i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(r >> (i & 15));
+    if (r >> 31)
+        bench_chardev_give(host(b), bytes, r >> 16 & 15);
+    else
+        bench_chardev_take(host(b), bytes, r >> 16 & 15);
+    bench_step(b, r >> 8 & 0xfffff);
+}
+BENCH_GUEST(guest_step)
+
 TEST(uart16550, reset_values)
 {
     EXPECT_EQ(bench_inb(b, IER), 0);
