@@ -134,10 +134,17 @@ static void back_to_fresh(void)
     forget_written();
 }
 
+/* Whatever the guest has done: the rules were kept, and a successor could go on from here. */
 static void judge(void)
 {
     const char *what = oracle.what[0] ? oracle.what : oracle_states(b);
+    struct error e = { "" };
 
+    if (!what) {
+        settle();
+        if (machine_loaded(b->m, &e) < 0)
+            what = e.text;
+    }
     if (!what)
         return;
     fprintf(stderr, "oracle: %s\n", what);
@@ -200,6 +207,7 @@ static void unplug(unsigned mask)
 static void damage(struct input *in)
 {
     unsigned n = (unsigned)take(in, 1);
+    uint64_t value;
     struct error e = { "" };
     struct device *d = machine_devices(b->m);
     const struct state_field *f;
@@ -210,10 +218,13 @@ static void damage(struct input *in)
         return;
     f = &d->ops->state->fields[n % d->ops->state->nfields];
     settle();
-    state_set(arena_at(&b->arena, d->record[0]->state), f, (uint32_t)take(in, 1) % f->count,
-              take(in, f->size));
+    value = take(in, 1);
+    value = (value & 0x80 ? f->max + 1 : value) & ones(f->size);
+    state_set(arena_at(&b->arena, d->record[0]->state), f, (uint32_t)take(in, 1) % f->count, value);
     if (machine_loaded(b->m, &e) < 0)
         back_to_fresh();
+    else if (value > f->max)
+        abort(); /* beyond its limit, and was taken */
 }
 
 static void drive(struct input *in)
@@ -228,7 +239,10 @@ static void other(struct input *in, unsigned op)
 {
     switch (op >> 4 & 7) {
     case 1:
-        disks(release);
+        if (op & 0x80) /* the guest's memory map has changed */
+            bench_request(b, &(struct request){ .type = REQ_INVALIDATE, .size = 4 });
+        else
+            disks(release);
         break;
     case 2:
         disks(op & 0x80 ? hold : let_go);

@@ -20,7 +20,8 @@ enum { VCPUS = 4, FLAGS_BYTE = 30, READ = 0x20, PTR = 0x10 };
 
 static _Alignas(4096) uint8_t page[4096], ring[4096], before[4096];
 static struct slots s;
-static unsigned arrived, buffered, notified[VCPUS];
+static unsigned buffered, notified[VCPUS];
+static uint32_t size_of[VCPUS]; /* of the request that runs or ran last */
 static bool overwritten[VCPUS]; /* while its request was held: the answer is that of the copy */
 
 static struct {
@@ -36,20 +37,57 @@ static unsigned take(void)
     return *in.p++;
 }
 
+/* The same rules as in request_sane(), in other words. */
+static void must_be_sane(const struct request *r)
+{
+    uint64_t bytes = (uint64_t)r->size * r->count;
+
+    if (r->size != 1 && r->size != 2 && r->size != 4 && !(r->size == 8 && r->type == REQ_COPY))
+        abort();
+    if (r->count == 0 || (r->count > 1 && bytes > 4096))
+        abort();
+    if (r->type == REQ_PIO && r->addr + r->size > 0x10000)
+        abort();
+    if (r->type == REQ_PCI_CONFIG && (r->addr & 0xfff & ~3u) + 4 > 0x1000)
+        abort();
+    if (r->type != REQ_PIO && r->type != REQ_COPY && r->type != REQ_PCI_CONFIG)
+        abort();
+    if (!r->df && r->type == REQ_COPY && r->addr + bytes - 1 < r->addr)
+        abort();
+}
+
+/* A guest that produces while we consume. */
+static void refill(void)
+{
+    uint32_t at = le32(ring + 4) % SLOTS_RING;
+
+    store_le(ring + 8 + at * 8, 8, REQ_PIO | 0x80 << 12);
+    put_le32(ring + 4, le32(ring + 4) + 1);
+}
+
 static bool run(void *opaque, struct request *r)
 {
+    uint32_t v = r->vcpu;
+
     (void)opaque;
-    if (!request_sane(r) || r->type == REQ_INVALIDATE || r->type == REQ_TIMEOFFSET)
-        abort();
+    must_be_sane(r);
     if (r->vcpu == REQUEST_BUFFERED) {
         buffered++;
         if (r->read || r->count != 1 || r->ring_next >= SLOTS_RING)
             abort();
         if (r->size < 8 && r->data & ~ones(r->size))
             abort();
+        if (take() % 4 == 1)
+            refill();
         return false;
     }
-    arrived++;
+    if (v >= VCPUS)
+        abort();
+    size_of[v] = r->size;
+    if (take() % 4 == 1) { /* somebody else writes to the slot meanwhile */
+        store_le(page + v * 32 + 16, 8, 8 + (UINT64_C(8) << 32));
+        store_le(before + v * 32 + 16, 8, 8 + (UINT64_C(8) << 32));
+    }
     if (r->read && !r->data_is_ptr)
         r->data = UINT64_C(0xa5a5a5a5a5a5a5a5);
     return take() % 4 == 0;
@@ -70,7 +108,8 @@ static void notify(void *opaque, unsigned vcpu)
 
 static enum request_recovery recover(void *opaque, struct request *r)
 {
-    (void)opaque, (void)r;
+    (void)opaque;
+    size_of[r->vcpu] = r->size;
     return (enum request_recovery)(take() % 3);
 }
 
@@ -89,7 +128,7 @@ static void judge_slot(unsigned v)
         abort();
     if (memcmp(was + 8, is + 8, 8) == 0 || (from == SLOT_INPROCESS && overwritten[v]))
         return;
-    size = le32(is + 20);
+    size = size_of[v] ? size_of[v] : le32(is + 20);
     if (to != SLOT_RESP_READY || (is[FLAGS_BYTE] & (READ | PTR)) != READ)
         abort(); /* only a plain read has an answer */
     if (size < 8 && le64(is + 8) & ~ones(size))
@@ -114,6 +153,7 @@ static void fill_slot(void)
     uint8_t *slot = page + v * 32;
 
     overwritten[v] = s.held[v].waiting;
+    size_of[v] = 0;
 
     store_le(slot, 8, take() | (uint64_t)take() << 8 | (uint64_t)(what & 1 ? take() : 0) << 56);
     store_le(slot + 8, 8, take() * UINT64_C(0x0101010101010101));
@@ -142,20 +182,20 @@ static void turn(unsigned what)
 
     memcpy(before, page, sizeof page);
     buffered = 0;
-    if (waiting > SLOTS_RING) /* wild pointers: a ring full for each that drains */
-        waiting = SLOTS_RING * VCPUS;
+    if (what % 8 != 0 || waiting > SLOTS_RING) /* a ring full for each that drains */
+        waiting = SLOTS_RING * (what % 8 ? VCPUS + 1 : 1);
     switch (what % 8) {
     case 0:
         slots_drain_buffered(&s);
         break;
     case 1:
         slots_scan(&s, (uint16_t)(take() * 2));
-        waiting = UINT32_MAX; /* each vCPU may find more of it */
         break;
     case 2:
         slots_complete(&s, take() % (VCPUS + 1), UINT64_C(0x5a5a5a5a5a5a5a5a));
         break;
     case 3:
+        memset(size_of, 0, sizeof size_of); /* each slot as it is now */
         slots_abandon(&s);
         break;
     default:
@@ -170,6 +210,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     in.left = size;
     memset(page, 0, sizeof page);
     memset(ring, 0, sizeof ring);
+    memset(size_of, 0, sizeof size_of);
     memset(overwritten, 0, sizeof overwritten);
     s = (struct slots){ .page = page,
                         .ring = ring,
