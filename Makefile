@@ -7,7 +7,7 @@ Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 
 # Whatever needs a configured tree configures it; the others must work on a bare machine.
-BARE := help deps clean check soak demo lab lab-variants format
+BARE := help deps clean check planted fuzz-figures soak demo lab lab-variants format
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 $(BUILD)/config.mk: configure VERSION
 	./configure --builddir=$(BUILD) $(CONFIGURE_ARGS)
@@ -50,7 +50,7 @@ HWTESTS := $(DEVICES:%=$(BUILD)/tests/hw-%)
 UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
 PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
 
-.PHONY: all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests fuzz
+.PHONY: planted fuzz-figures all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests fuzz
 all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
 
 help:
@@ -61,6 +61,8 @@ help:
 ## check-unit the tests that need no Xen, under ASan and UBSan
 ## check-lab  the lab scenarios (LAB="cd-boot reboot" selects)
 ## soak       the long campaigns
+## planted    bring old bugs back, see that tests and fuzzers find them (half an hour; ARGS="NAME --no-fuzz")
+## fuzz-figures  speed and branch coverage of the fuzz targets (ARGS="--seconds 60")
 ## bench      figures beside QEMU, in one lab boot
 ## demo       boot real Xen here and watch a guest run on hvmdm
 ## lab        an interactive dom0
@@ -167,6 +169,10 @@ check-lab:
 	$(Q)tests/check.sh lab $(LAB)
 soak:
 	$(Q)tests/check.sh soak
+planted:
+	$(Q)tests/planted/run.py $(ARGS)
+fuzz-figures:
+	$(Q)tests/fuzz/figures.py $(ARGS)
 bench: all
 	$(Q)tests/bench/run.sh
 demo: deps

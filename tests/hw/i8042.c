@@ -766,4 +766,15 @@ TEST(i8042, cve_2017_16845_indexes_are_bounded_at_use)
         for (unsigned k = 0; k < 300; k++)
             (void)fetch(b);
     }
+    for (unsigned at = 0; at < 256; at += 51) { /* what is read is a byte of the queue */
+        uint8_t byte = 0;
+
+        machine_reset(b->m);
+        for (unsigned i = 0; i < PS2_QUEUE; i++)
+            set(b, "kbd_queue", i, 0x77);
+        set(b, "kbd_queue_n", 0, 1);
+        set(b, "kbd_queue_at", 0, at);
+        assert_true(ps2_kbd_read(machine_devices(b->m)->state, &byte));
+        EXPECT_EQ(byte, 0x77);
+    }
 }

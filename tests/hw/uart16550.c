@@ -437,6 +437,19 @@ TEST(uart16550, loopback_without_fifo_overwrites)
     EXPECT_EQ(bench_inb(b, RBR), 2);
 }
 
+/* Guards rx_put(): the FIFO has 16 places. */
+TEST(uart16550, loopback_fifo_is_bounded)
+{
+    bench_outb(b, FCR, 1);
+    bench_outb(b, MCR, LOOP);
+    for (unsigned i = 0; i < 40; i++)
+        bench_outb(b, THR, i);
+    EXPECT_EQ(bench_inb(b, LSR) & (DR | OE), DR | OE);
+    for (unsigned i = 0; i < 16; i++)
+        EXPECT_EQ(bench_inb(b, RBR), i);
+    EXPECT_EQ(bench_inb(b, LSR) & DR, 0);
+}
+
 TEST(uart16550, modem_lines_follow_mcr_in_loopback)
 {
     static const uint8_t msr[16] = { 0x00, 0x20, 0x10, 0x30, 0x40, 0x60, 0x50, 0x70,
