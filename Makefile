@@ -194,9 +194,11 @@ install: all
 	install -m 755 $(BUILD)/hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/
 	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 uninstall:
-	cd $(DESTDIR)$(PREFIX) && rm -f sbin/hvmdm sbin/hvmdm-ctl libexec/hvmdm/hvmdm-model \
-		share/man/man8/hvmdm.8 share/man/man8/hvmdm-ctl.8
-	cd $(DESTDIR)$(PREFIX) && { [ ! -d libexec/hvmdm ] || rmdir --ignore-fail-on-non-empty libexec/hvmdm; }
+	rm -f $(DESTDIR)$(PREFIX)/sbin/hvmdm $(DESTDIR)$(PREFIX)/sbin/hvmdm-ctl \
+		$(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-model \
+		$(DESTDIR)$(PREFIX)/share/man/man8/hvmdm.8 $(DESTDIR)$(PREFIX)/share/man/man8/hvmdm-ctl.8
+	[ ! -d $(DESTDIR)$(PREFIX)/libexec/hvmdm ] || \
+		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/hvmdm
 
 clean:
 	rm -rf build build-* compile_commands.json

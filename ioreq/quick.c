@@ -3,9 +3,9 @@
  * quick - see quick.h.
  *
  * A signal that comes between the look at the flag and the system call would be lost: the handler
- * therefore looks where it has interrupted us, and leads us around the call. The watchdog's handler
- * restarts a read that it interrupts, but blocks SIGIO meanwhile, so that ours still comes after
- * it, at the call.
+ * therefore looks where it has interrupted us, and leads us around the call. All other handlers of
+ * the process that return (quick_catch(), the watchdog) restart a read that they interrupt, and
+ * block SIGIO meanwhile, so that ours still comes after them, at the call.
  *
  * Sources: fcntl(2) (O_ASYNC, F_SETOWN), signal(7); Linux fs/fcntl.c: descriptors of a kind without
  * signals accept O_ASYNC silently, but do not show it afterwards.
@@ -94,6 +94,14 @@ bool quick_announce(int fd)
 
     return flags >= 0 && fcntl(fd, F_SETOWN, getpid()) == 0 &&
            fcntl(fd, F_SETFL, flags | O_ASYNC) == 0 && fcntl(fd, F_GETFL) & O_ASYNC;
+}
+
+int quick_catch(int sig, void (*handler)(int))
+{
+    struct sigaction act = { .sa_handler = handler, .sa_flags = SA_RESTART };
+
+    sigaddset(&act.sa_mask, SIGIO);
+    return sigaction(sig, &act, NULL) < 0 ? -errno : 0;
 }
 
 void quick_forget(void)

@@ -22,6 +22,11 @@ bool quick_available(void);
  * False: it is of a kind that sends no signals. */
 bool quick_announce(int fd);
 
+/* Catches another signal in such a process: 0 or -errno. SIGIO waits for the end of the handler, as
+ * it would strike inside it otherwise, away from the call that it is to lead us around; calls that
+ * were interrupted go on. */
+int quick_catch(int sig, void (*handler)(int));
+
 void quick_forget(void); /* pokes so far count as seen: call before looking at everything */
 bool quick_poked(void);  /* since then */
 

@@ -251,6 +251,20 @@ static int opt_kernel(struct cmdline *p, char *value)
     return 0;
 }
 
+static int opt_initrd(struct cmdline *p, char *value)
+{
+    p->c->initrd = value;
+    cmdline_wants(p, FEATURE_KERNEL, value);
+    return 0;
+}
+
+static int opt_append(struct cmdline *p, char *value)
+{
+    p->c->append = value;
+    cmdline_wants(p, FEATURE_KERNEL, value);
+    return 0;
+}
+
 static int opt_usb(struct cmdline *p, char *value)
 {
     p->c->usb = true;
@@ -382,8 +396,6 @@ static const struct plain_option plain_options[] = {
     PLAIN("runas", 's', runas),
     PLAIN("chroot", 's', chroot),
     PLAIN("k", 's', keymap),
-    PLAIN("initrd", 's', initrd),
-    PLAIN("append", 's', append),
     PLAIN("trace", 's', trace),
 };
 
@@ -414,6 +426,8 @@ static const struct option options[] = {
     { "serial", true, opt_serial },
     { "boot", true, opt_boot },
     { "kernel", true, opt_kernel },
+    { "initrd", true, opt_initrd },
+    { "append", true, opt_append },
     { "usb", false, opt_usb },
     { "usbdevice", true, opt_usb },
     { "object", true, opt_object },

@@ -9,6 +9,7 @@
 
 #include "hw/xen/vkbd.h"
 #include "ioreq/pv.h"
+#include "ioreq/quick.h"
 #include "ioreq/xen.h"
 #include "toolstack/crash.h"
 #include "toolstack/ctl.h"
@@ -41,17 +42,17 @@ static void signal_ready(void *opaque, uint32_t events)
 static int catch_signals(struct domain *d, struct error *e)
 {
     static const int signals[] = { SIGHUP, SIGTERM, SIGINT };
-    const struct sigaction act = { .sa_handler = ask_to_end, .sa_flags = SA_RESTART };
-    int ends[2];
+    int ends[2], err = 0;
 
     signal(SIGPIPE, SIG_IGN);
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_set(e, -errno, "cannot receive signals: %s", strerror(errno));
     asked_to_end = ends[1];
     d->signals = (struct loop_source){ .fd = ends[0], .ready = signal_ready, .opaque = d };
-    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-        if (sigaction(signals[i], &act, NULL) < 0)
-            return error_set(e, -errno, "cannot receive signals: %s", strerror(errno));
+    for (size_t i = 0; i < ARRAY_SIZE(signals) && err == 0; i++)
+        err = quick_catch(signals[i], ask_to_end);
+    if (err < 0)
+        return error_set(e, err, "cannot receive signals: %s", strerror(-err));
     return loop_add(d->loop, &d->signals, EPOLLIN);
 }
 

@@ -34,7 +34,7 @@ static const struct refusal refusals[] = {
       "write spice=0 in xl.cfg and remove spiceusbredirection=" },
     { FEATURE_SDL, "there is no SDL window", "write sdl=0 in xl.cfg" },
     { FEATURE_KERNEL, "direct kernel boot is not there yet",
-      "remove kernel=, ramdisk= and cmdline= from xl.cfg and boot from a disk or CD" },
+      "remove kernel=, ramdisk=, cmdline=, root= and extra= from xl.cfg and boot from a disk or CD" },
     { FEATURE_INCOMING, "not yet able to restore a saved or migrated guest",
       "start it afresh with xl create" },
     { FEATURE_COLO, "COLO replication is not supported", "migrate without -c (COLO)" },

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "ioreq/loop.h"
+#include "ioreq/quick.h"
 
 enum {
     SUPERVISED_ACK_MS = 1000,
@@ -554,17 +555,18 @@ static void supervisor_died(int sig)
 
 int supervised_bind_life(struct supervised *s)
 {
-    struct sigaction act = { .sa_handler = supervisor_died, .sa_flags = SA_RESTART };
     sigset_t set;
+    int err;
 
     if (!s)
         return 0;
-    sigemptyset(&act.sa_mask);
     sigemptyset(&set);
     sigaddset(&set, SUPERVISED_LIFE_SIGNAL);
     sigaddset(&set, SIGALRM);
-    if (sigaction(SUPERVISED_LIFE_SIGNAL, &act, NULL) < 0 ||
-        sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ||
+    err = quick_catch(SUPERVISED_LIFE_SIGNAL, supervisor_died);
+    if (err < 0)
+        return err;
+    if (sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ||
         prctl(PR_SET_PDEATHSIG, SUPERVISED_LIFE_SIGNAL) < 0)
         return -errno;
     return getppid() == s->supervisor ? 0 : -ESRCH;

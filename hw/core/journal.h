@@ -21,10 +21,11 @@
 #include "hw/core/arena.h"
 #include "ioreq/request.h"
 
-#define JOURNAL_VCPUS 128
-#define JOURNAL_LOG   64 /* requests kept for the crash record */
-#define JOURNAL_NONE  0xffff
-#define JOURNAL_PAGES 0x10000 /* 256 MiB: the largest video memory */
+#define JOURNAL_VCPUS  128
+#define JOURNAL_LOG    64 /* requests kept for the crash record */
+#define JOURNAL_FATALS 8  /* events remembered that killed, so that taking turns saves none */
+#define JOURNAL_NONE   0xffff
+#define JOURNAL_PAGES  0x10000 /* 256 MiB: the largest video memory */
 
 enum event_kind {
     EVENT_NONE,
@@ -47,11 +48,11 @@ enum event_kind {
     F(S, uint64_t, move_from, ANY, 1)                                                              \
     F(S, uint64_t, move_to, ANY, 1)                                                                \
     F(S, uint64_t, move_nr, JOURNAL_PAGES, 1)                                                      \
-    /* the event that killed a predecessor by its own fault, and how often */                      \
-    F(S, uint8_t, fatal_kind, EVENT_LAST, 1)                                                       \
-    F(S, uint8_t, fatal_count, 0xff, 1)                                                            \
-    F(S, uint16_t, fatal_device, ANY, 1)                                                           \
-    F(S, uint64_t, fatal_events, ANY, 1) /* `events` then */                                       \
+    /* events that killed a predecessor by their own fault, the latest first, and how often */     \
+    A(S, uint8_t, fatal_kind, JOURNAL_FATALS, EVENT_LAST, 1)                                       \
+    A(S, uint8_t, fatal_count, JOURNAL_FATALS, 0xff, 1)                                            \
+    A(S, uint16_t, fatal_device, JOURNAL_FATALS, ANY, 1)                                           \
+    A(S, uint64_t, fatal_events, JOURNAL_FATALS, ANY, 1) /* `events` then */                       \
     /* the latest requests, a ring: number log_next % JOURNAL_LOG is the oldest */                 \
     F(S, uint64_t, log_next, ANY, 1)                                                               \
     A(S, uint64_t, log_addr, JOURNAL_LOG, ANY, 1)                                                  \

@@ -65,10 +65,9 @@ static void make_masks(struct pci_function *f)
         allow(f, p->config[i].reg, p->config[i].width, p->config[i].rw, p->config[i].w1c);
 }
 
-static void set_identity(struct pci_function *f)
+static void identity(const struct pci_function *f, uint8_t c[256])
 {
     const struct pci_desc *p = f->desc;
-    uint8_t *c = f->config;
 
     memset(c, 0, 256);
     put_le16(c + PCI_VENDOR_ID, p->vendor);
@@ -276,7 +275,7 @@ int pci_add(struct machine *m, struct device *d, int devfn, struct error *e)
         d->irq[0] = (struct irq_line){ d, IRQ_INTX, (uint8_t)(f->desc->int_pin - 1), 0 };
     make_masks(f);
     if (!m->arena->adopted)
-        set_identity(f);
+        identity(f, f->config);
     return 0;
 free:
     free(f);
@@ -312,22 +311,22 @@ void pci_remove(struct device *d)
 void pci_reset(struct device *d)
 {
     arena_touch(d->m->arena, d->pci->record);
-    set_identity(d->pci);
+    identity(d->pci, d->pci->config);
     update_bars(d->pci);
 }
 
-/* After a load: identity and read-only bits are ours whatever the stream says. */
+/* After a load: identity and read-only bits are ours whatever the stream says. The registers are
+ * never anything else in between: this is no transaction, and a successor may die here. */
 void pci_loaded(struct device *d)
 {
     struct pci_function *f = d->pci;
-    uint8_t saved[256];
+    uint8_t ours[256];
 
-    memcpy(saved, f->config, sizeof saved);
-    set_identity(f);
-    for (unsigned i = 0; i < sizeof saved; i++) {
+    identity(f, ours);
+    for (unsigned i = 0; i < sizeof ours; i++) {
         uint8_t keep = f->writable[i] | f->w1c[i];
 
-        f->config[i] = (uint8_t)((f->config[i] & ~keep) | (saved[i] & keep));
+        f->config[i] = (uint8_t)((ours[i] & ~keep) | (f->config[i] & keep));
     }
     update_bars(f);
 }

@@ -25,17 +25,34 @@ static struct device *device_at(struct machine *m, unsigned place)
     return NULL;
 }
 
+static bool same_fatal(const struct journal_state *j, unsigned at)
+{
+    return j->fatal_count[at] && j->fatal_kind[at] == j->kind && j->fatal_device[at] == j->device;
+}
+
 /* Counts how often this event killed its process; true if it must not happen again. */
 static bool counts_as_fatal(struct journal_state *j)
 {
-    bool same = j->fatal_count && j->fatal_kind == j->kind && j->fatal_device == j->device &&
-                j->events - j->fatal_events < FATAL_FORGET;
+    unsigned at = 0;
+    uint8_t count = 1;
 
-    j->fatal_count = same && j->fatal_count < 0xff ? (uint8_t)(j->fatal_count + 1) : 1;
-    j->fatal_kind = j->kind;
-    j->fatal_device = j->device;
-    j->fatal_events = j->events;
-    return j->fatal_count >= FATAL_LIMIT;
+    while (at < JOURNAL_FATALS && !same_fatal(j, at))
+        at++;
+    if (at < JOURNAL_FATALS && j->events - j->fatal_events[at] < FATAL_FORGET)
+        count = j->fatal_count[at] < 0xff ? (uint8_t)(j->fatal_count[at] + 1) : 0xff;
+    if (at == JOURNAL_FATALS)
+        at--;
+    for (; at > 0; at--) {
+        j->fatal_kind[at] = j->fatal_kind[at - 1];
+        j->fatal_count[at] = j->fatal_count[at - 1];
+        j->fatal_device[at] = j->fatal_device[at - 1];
+        j->fatal_events[at] = j->fatal_events[at - 1];
+    }
+    j->fatal_kind[0] = j->kind;
+    j->fatal_count[0] = count;
+    j->fatal_device[0] = j->device;
+    j->fatal_events[0] = j->events;
+    return count >= FATAL_LIMIT;
 }
 
 static void give_up(struct machine *m)
@@ -94,11 +111,14 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
     m->dropped = false;
     gmem_invalidate(m->mem);
     if (inside) {
-        /* Nothing executed waits in the ring: what came before was taken out before this began. */
-        m->j->ring_next = JOURNAL_NONE;
         recover_pages(m);
-        if (m->j->kind == EVENT_REQUEST)
+        /* A request or an entry of the ring that was finished, but not committed, is not finished.
+         * What came before it was published before it began. Other events say nothing of that: a
+         * successor begins some before it has published what its predecessor had committed. */
+        if (m->j->kind == EVENT_REQUEST) {
+            m->j->ring_next = JOURNAL_NONE;
             memset(m->j->done, 0, sizeof m->j->done);
+        }
         if (own_fault && counts_as_fatal(m->j)) {
             give_up(m);
             m->dropped = m->j->kind == EVENT_REQUEST;
@@ -137,7 +157,7 @@ void machine_trust_again(struct machine *m)
             event_end(d);
     }
     memset(m->s->fenced, 0, sizeof m->s->fenced);
-    m->j->fatal_count = 0;
+    memset(m->j->fatal_count, 0, sizeof m->j->fatal_count);
     m->deadline_stale = true;
 }
 

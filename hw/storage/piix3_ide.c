@@ -274,6 +274,8 @@ static int piix3_ide_loaded(struct device *d, struct error *e)
             s->medium[u] = there; /* the tray holds what this machine was given */
             s->attention[u] = there;
             s->event[u] = there ? 2 : 3;
+            if (there)
+                s->tray_open[u] = 0; /* as ide_insert(), which may have been under way */
         }
         memset(ch.h->seen, 0, sizeof ch.h->seen);
         err = channel_check(d, &ch, e);

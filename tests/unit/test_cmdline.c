@@ -475,6 +475,8 @@ static void refusals(void **state)
         { { "-kernel", "/boot/vmlinuz", "-append", "root=/dev/xvda ro" },
           "/boot/vmlinuz",
           "kernel=" },
+        { { "-initrd", "/boot/initrd.img" }, "/boot/initrd.img", "ramdisk=" },
+        { { "-append", "console=ttyS0" }, "direct kernel boot", "extra=" },
         { { "-object", "filter-mirror,id=m0,netdev=net0,queue=tx" }, "COLO", "COLO" },
         { { "-device", "xen-pvdevice,device-id=0xc000" }, "PV device", "vendor_device=" },
         { { "-chardev", "pty,id=libxl-channel0" }, "channel", "channel=" },

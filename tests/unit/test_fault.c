@@ -31,7 +31,7 @@
 
 extern const struct device_ops test_fault_ops, legacy_ops;
 
-enum { PORT = 0xe0, PAGE_REGISTER = 0x81, MS = 1000000 };
+enum { PORT = 0xe0, OTHER = 0xf0, PAGE_REGISTER = 0x81, MS = 1000000 };
 enum { NULL_POINTER = 1, LOOP, ABORT, SYSTEM_CALL, TIMER, ONCE };
 
 static struct bench *b;
@@ -42,6 +42,7 @@ static int start(void **state)
     static const struct device_row rows[] = {
         { .ops = &legacy_ops, .base = { PORT_ZERO, 0xc0, 0x80, 0x480, 0x92, 0xe9 } },
         { .ops = &test_fault_ops, .base = { PORT, PORT + 4 } },
+        { .ops = &test_fault_ops, .instance = 1, .base = { OTHER, OTHER + 4 } },
     };
 
     (void)state;
@@ -257,6 +258,25 @@ static void a_timer_is_switched_off_after_two_deaths(void **state)
     assert_int_equal(generation(1, SIGSEGV, 10 * MS), SIGSEGV);
     assert_int_equal(generation(2, SIGSEGV, 10 * MS), 0);
     assert_int_equal(guest_reads(PORT), 1); /* the device still answers */
+}
+
+/* A guest that lets them break in turn gains nothing. */
+static void two_that_take_turns_are_fenced(void **state)
+{
+    (void)state;
+    guest_asks(PORT, false, NULL_POINTER);
+    assert_int_equal(generation(0, 0, 0), SIGSEGV);
+    guest_asks(OTHER, false, NULL_POINTER);
+    assert_int_equal(generation(1, SIGSEGV, 0), SIGSEGV);
+    guest_asks(PORT, false, NULL_POINTER);
+    assert_int_equal(generation(2, SIGSEGV, 0), SIGSEGV);
+    assert_int_equal(generation(3, SIGSEGV, 0), 0);
+    assert_fenced();
+    assert_int_equal(guest_reads(OTHER), 1);
+    guest_asks(OTHER, false, NULL_POINTER);
+    assert_int_equal(generation(4, 0, 0), SIGSEGV);
+    assert_int_equal(generation(5, SIGSEGV, 0), 0);
+    assert_int_equal(guest_reads(OTHER), 0xff);
 }
 
 static void another_build_lifts_the_fence(void **state)
@@ -506,6 +526,7 @@ int main(void)
         UNIT(a_constant_read_is_fenced_after_two_deaths),
         UNIT(a_kill_from_outside_fences_nothing),
         UNIT(a_timer_is_switched_off_after_two_deaths),
+        UNIT(two_that_take_turns_are_fenced),
         UNIT(another_build_lifts_the_fence),
         UNIT(what_kills_once_is_done_the_second_time),
         UNIT(a_system_call_that_is_allowed_gives_its_error),

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -741,6 +742,79 @@ static void test_quick_signal_just_before_the_call(void **state)
     assert_true(woken_at(begin + 3)); /* the jump */
     assert_true(woken_at(end - 2));   /* the call */
 }
+
+static int said_by_handler = -1;
+
+static void say(int sig)
+{
+    (void)sig;
+    if (write(said_by_handler, "", 1) < 0)
+        _exit(3);
+}
+
+static void note_only(int sig)
+{
+    (void)sig;
+}
+
+static bool sleeps(pid_t pid)
+{
+    char path[64], text[256] = "";
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_true(fread(text, 1, sizeof text - 1, f) > 0);
+    fclose(f);
+    return strstr(text, ") S ") != NULL;
+}
+
+/* A process that sleeps in quick_read() gets the signals. True: it woke up. */
+static bool woken_by(void (*handler)(int), bool both)
+{
+    int fd[2], word[2], status = 0;
+    pid_t child;
+
+    assert_int_equal(pipe(fd), 0);
+    assert_int_equal(pipe(word), 0);
+    child = fork();
+    if (child == 0) {
+        uint8_t byte;
+
+        said_by_handler = word[1];
+        alarm(5);
+        quick_forget();
+        if (quick_catch(SIGUSR2, handler) < 0 || !quick_announce(word[0]))
+            _exit(2);
+        _exit(quick_read(fd[0], &byte, 1) == -EINTR ? 0 : 1);
+    }
+    while (!sleeps(child))
+        usleep(1000);
+    if (both) { /* both are there when it looks: the supervisor has died, and its socket is closed
+                 */
+        kill(child, SIGSTOP);
+        assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+        kill(child, SIGIO);
+    }
+    kill(child, SIGUSR2);
+    kill(child, SIGCONT);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(fd[0]);
+    close(fd[1]);
+    close(word[0]);
+    close(word[1]);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* SIGIO that strikes while another handler runs must still end the read that this one restarts. */
+static void test_quick_signal_inside_another_handler(void **state)
+{
+    (void)state;
+    assert_true(quick_available());
+    assert_true(woken_by(say, false));
+    assert_true(woken_by(note_only, true));
+}
 #endif
 
 /* Another process says something at any moment, and again when it has been heard: a word that does
@@ -805,6 +879,7 @@ int main(void)
         T(test_quick_not_with_a_source_that_is_mute),
 #ifdef __x86_64__
         T(test_quick_signal_just_before_the_call),
+        T(test_quick_signal_inside_another_handler),
 #endif
         T(test_quick_never_sleeps_over_a_word),
     };
