@@ -377,9 +377,11 @@ static const char *bounded_log(struct bench *(*make)(void))
         return "no descriptor";
     fflush(stderr);
     dup2(log, STDERR_FILENO);
-    for (unsigned i = 0; i < 60000; i++) {
+    for (unsigned i = 0; i < 40000; i++) {
         struct request r;
 
+        if (i % 8 == 0)
+            guest(b, &seed);
         if (!random_request(b, &seed, &r))
             break;
         if (i & 1)

@@ -165,6 +165,14 @@ static uint64_t address(struct input *in, bool *memory)
     return r->base + take(in, r->last - r->base > 0xff ? 3 : 1) % (r->last - r->base + 1);
 }
 
+/* Of a string: mostly short, for speed. */
+static uint32_t count(struct input *in)
+{
+    uint32_t n = (uint32_t)take(in, 1);
+
+    return n >= 0xf0 ? (n & 15) * 64 + 1 : (n & 15) + 1;
+}
+
 static void access_once(struct input *in, unsigned op)
 {
     bool memory = false;
@@ -174,7 +182,7 @@ static void access_once(struct input *in, unsigned op)
     r.type = memory ? REQ_COPY : REQ_PIO;
     if (op & 0x20) { /* a string */
         r.data_is_ptr = true;
-        r.count = (uint32_t)take(in, 1) + 1;
+        r.count = count(in);
         r.df = op & 0x40;
         r.data = 0x1000 + take(in, 2);
     } else if (!r.read) {

@@ -56,7 +56,7 @@ def parse(path):
                 bugs[-1].fuzz = value
             else:
                 bugs[-1].what = value
-        elif part == "new" and (not text or text.startswith("#")):
+        elif part == "new" and not text:
             part = None  # a blank line ends a bug
         elif part:
             bugs[-1].edits[-1][part] += line

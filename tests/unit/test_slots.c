@@ -280,6 +280,8 @@ static void odd_requests_never_arrive(void **state)
         { REQ_PIO, 0x60, 1, 4097, READ | PTR, 0x1000 },
         { REQ_PIO, 0x60, 2, 4096, READ | PTR, 0x1000 },
         { REQ_PIO, 0x60, 4, UINT32_MAX, READ | PTR, 0x1000 },
+        { REQ_PIO, 0x60, 4, 0x40000001, READ | PTR, 0x1000 }, /* 4 bytes, in 32 bits */
+        { REQ_COPY, 0xa0000, 8, 0x20000001, READ | PTR, 0x1000 },
         { REQ_PIO, 0xffff, 2, 1, READ, 0 },
         { REQ_PIO, 0x10000, 1, 1, READ, 0 },
         { REQ_PIO, UINT64_MAX, 1, 1, READ, 0 },
