@@ -345,8 +345,10 @@ TEST(piix3_ide, xsa139_unplug_twice)
 /* An unplugged drive is out of reach for whatever was started before or comes later. */
 TEST(piix3_ide, an_unplugged_disk_is_never_written)
 {
-    uint8_t data[512] = { 0xff }, before[512];
+    uint8_t data[512], before[512];
 
+    memset(data, 0xee, sizeof data);
+    bench_ram_put(b, 0x20000, data, sizeof data);
     memcpy(before, disk(b, 0)->bytes, 512);
     command28(b, 0, DEV0, 0, 1, 0, 0x30);
     pio_write(b, 0, data, 256);
@@ -354,6 +356,7 @@ TEST(piix3_ide, an_unplugged_disk_is_never_written)
     pio_write(b, 0, data, 256);
     command28(b, 0, DEV0, 0, 1, 0, 0x30);
     pio_write(b, 0, data, 512);
+    assert_memory_equal(disk(b, 0)->bytes, before, 512);
     put_table(b, (struct prd_entry[]){ { 0x20000, 512, 0x8000 } }, 1);
     command28(b, 0, DEV0, 0, 1, 0, 0xca);
     dma_start(b, 0, false);

@@ -143,7 +143,7 @@ def clean_runs(bugs, fuzz):
     """Without a bug, everything passes: else a failure says nothing."""
     tests = {tuple(t) for b in bugs for t in b.tests}
     for t in sorted(tests):
-        if run_test(list(t), WORK / "clean.log") != 0:
+        if all(run_test(list(t), WORK / "clean.log") for _ in range(3)):  # some mind a busy host
             sys.exit(f"{' '.join(t)} fails without a bug, see {WORK}/clean.log")
     for t in sorted({b.fuzz for b in bugs if not b.fuzz.startswith("-")}) if fuzz else []:
         if run_fuzz(t, 3, WORK / "clean.log") != 0:
