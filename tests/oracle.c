@@ -3,6 +3,7 @@
 #include "tests/oracle.h"
 
 #include "hw/core/core.h"
+#include "hw/core/pci.h"
 
 #define OFFENCE(o, ...)                                                                            \
     do {                                                                                           \
@@ -62,12 +63,25 @@ void oracle_watch(struct oracle *o, struct bench *b)
     b->watch = &o->watch;
 }
 
+/* Identity is nobody's to write. */
+static bool same_function(const struct device *d)
+{
+    const struct pci_function *f = d->pci;
+
+    return !f || (le16(f->config) == f->desc->vendor && le16(f->config + 2) == f->desc->device &&
+                  le16(f->config + 10) == f->desc->class_code);
+}
+
 const char *oracle_states(struct bench *b)
 {
     static char text[256];
     struct error e = { "" };
 
-    for (struct device *d = machine_devices(b->m); d; d = d->next)
+    for (struct device *d = machine_devices(b->m); d; d = d->next) {
+        if (!same_function(d)) {
+            snprintf(text, sizeof text, "%s has another identity now", d->id);
+            return text;
+        }
         for (unsigned i = 0; i < ARRAY_SIZE(d->record) && d->record[i]; i++)
             if (state_check(d->id, d->ops->state, arena_at(&b->arena, d->record[i]->state), &e) <
                 0) {
@@ -75,5 +89,6 @@ const char *oracle_states(struct bench *b)
                          e.text);
                 return text;
             }
+    }
     return NULL;
 }

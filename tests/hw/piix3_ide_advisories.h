@@ -426,10 +426,9 @@ static void random_table(struct bench *b, uint32_t *seed)
 
 static void random_command(struct bench *b, unsigned c, uint32_t *seed)
 {
-    static const uint8_t commands[] = {
-        0x20, 0x24, 0x25, 0xc8, 0xc4, 0x29, 0x30, 0x34, 0x35, 0xca,
-        0xc5, 0x39, 0xe7, 0xec, 0xa1, 0x06, 0xef, 0x90, 0x08, 0x40
-    };
+    static const uint8_t commands[] = { 0x20, 0x24, 0x25, 0xc8, 0xc4, 0x29, 0x30, 0x34,
+                                        0x35, 0xca, 0xc5, 0x39, 0xe7, 0xec, 0xa1, 0x06,
+                                        0xef, 0x90, 0x08, 0x40, 0xc6, 0x91 };
     static const uint8_t packets[] = { 0x28, 0x28, 0xa8, 0xbe, 0x43, 0x12, 0x4a, 0x1b, 0x1e, 0x00 };
     uint32_t r = random_next(seed);
     unsigned device = r & 1 ? DEV1 : DEV0;
@@ -446,17 +445,20 @@ static void random_command(struct bench *b, unsigned c, uint32_t *seed)
                             (uint8_t)(r >> 24 & 31),
                             r & 8 ? 0x10 : 0xf8 };
 
+        bool no_limit = (r >> 12 & 15) == 0; /* byte count limits of zero, sometimes */
+
         select_drive(b, c, device);
         put_reg(b, c, 1, r >> 4 & 1);
-        put_reg(b, c, 4, r >> 12 & 0xff);
-        put_reg(b, c, 5, r >> 20 & 0x1f);
+        put_reg(b, c, 4, no_limit ? 0 : r >> 12 & 0xff);
+        put_reg(b, c, 5, no_limit ? 0 : r >> 20 & 0x1f);
         put_reg(b, c, 7, 0xa0);
         bench_ram_put(b, BUFFER, cdb, 12);
         bench_rep(b, cmd_base[c], false, 2, BUFFER, 6, false);
         return;
     }
-    command28(b, c, device, 1, r >> 8 & 0x1f, r >> 16 & 0xfff,
-              commands[(r >> 3) % sizeof commands]);
+    uint8_t command = commands[(r >> 3) % sizeof commands];
+
+    command28(b, c, device, 1, r >> 8 & (command == 0xc6 ? 0xff : 0x1f), r >> 16 & 0xfff, command);
 }
 
 static void random_step(struct bench *b, uint32_t *seed)
