@@ -90,7 +90,7 @@ static const char *requests(struct bench *(*make)(void))
 
     fill_memory(b, 3);
     oracle_watch(&o, b);
-    for (unsigned i = 0; i < 12000 && !what; i++) {
+    for (unsigned i = 0; i < 6000 && !what; i++) {
         guest(b, &seed);
         if (o.what[0])
             what = FAIL("step %u: %.200s", i, o.what);
@@ -377,10 +377,10 @@ static const char *bounded_log(struct bench *(*make)(void))
         return "no descriptor";
     fflush(stderr);
     dup2(log, STDERR_FILENO);
-    for (unsigned i = 0; i < 40000; i++) {
+    for (unsigned i = 0; i < 24000; i++) {
         struct request r;
 
-        if (i % 8 == 0)
+        if (i % 16 == 0)
             guest(b, &seed);
         if (!random_request(b, &seed, &r))
             break;

@@ -335,7 +335,8 @@ static const struct event events[] = {
     { "VGA write", planar, MEM(0xa0000, 2, false, 0x1234), .later = 0 },
     { "VGA buffered write", planar, MEM(0xa0000, 1, false, 0x0f), .buffered = true, .twice = true },
     /* Done twice it would show, unlike what Xen buffers today. */
-    { "DMA controller buffered write", nothing, PIO(0x00, 1, false, 0x5a), .buffered = true, .twice = true },
+    { "DMA controller buffered write", nothing, PIO(0x00, 1, false, 0x5a), .buffered = true,
+      .twice = true },
     { "invalidate", planar, { .type = REQ_INVALIDATE, .size = 4, .data = UINT64_MAX }, .later = 0 },
     { "unplug", dma_read_ready, PIO(0x10, 2, false, 1), .later = 1000, .twice = true },
     { "IDE DMA read past the end of memory", dma_read_past_end, PIO(BM, 1, false, 9), .later = 1 },
