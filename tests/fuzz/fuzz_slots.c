@@ -157,7 +157,7 @@ static void fill_slot(void)
 
     store_le(slot, 8, take() | (uint64_t)take() << 8 | (uint64_t)(what & 1 ? take() : 0) << 56);
     store_le(slot + 8, 8, take() * UINT64_C(0x0101010101010101));
-    put_le32(slot + 16, what & 2 ? take() << 4 : 1);
+    put_le32(slot + 16, what & 2 ? take() << 28 | take() : 1);
     put_le32(slot + 20, what & 4 ? take() : 1u << (what >> 3 & 3));
     slot[FLAGS_BYTE] = (uint8_t)(what & 0x80 ? take() : (what & 0x60) | SLOT_READY);
     slot[31] = what & 0x20 ? (uint8_t)take() : types[what >> 5 & 7];
