@@ -7,7 +7,7 @@ Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(2))
 
 # Whatever needs a configured tree configures it; the others must work on a bare machine.
-BARE := help deps clean check soak demo lab lab-variants format
+BARE := help deps clean check planted fuzz-figures soak demo lab lab-variants format
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 $(BUILD)/config.mk: configure VERSION
 	./configure --builddir=$(BUILD) $(CONFIGURE_ARGS)
@@ -43,6 +43,8 @@ endif
 TEST_LIB_SRC := $(filter-out tests/bench_main.c tests/replay.c,$(wildcard tests/*.c)) hw/test/fault.c
 QTEST_LIB_SRC := tests/qtest/guest.c
 QTEST := $(patsubst tests/qtest/test_%.c,%,$(wildcard tests/qtest/test_*.c))
+# Test programs count what our code allocates (tests/allocations.c).
+COUNTED := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup
 UNIT := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -53,7 +55,7 @@ QTESTS := $(QTEST:%=$(BUILD)/tests/qtest-%)
 PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
 SYSTEMS := $(BUILD)/hvmdm-system-i386 $(BUILD)/hvmdm-system-x86_64
 
-.PHONY: all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests qtests fuzz
+.PHONY: planted fuzz-figures all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests qtests fuzz
 all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(SYSTEMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
 
 help:
@@ -65,6 +67,8 @@ help:
 ## qtests     clients of the test port, build/tests/qtest-*
 ## check-lab  the lab scenarios (LAB="cd-boot reboot" selects)
 ## soak       the long campaigns
+## planted    bring old bugs back, see that tests and fuzzers find them (half an hour; ARGS="NAME --no-fuzz")
+## fuzz-figures  speed and branch coverage of the fuzz targets (ARGS="--seconds 60")
 ## bench      figures beside QEMU, in one lab boot
 ## demo       boot real Xen here and watch a guest run on hvmdm
 ## lab        an interactive dom0
@@ -118,12 +122,12 @@ $(BUILD)/tests/null_dm: $(call obj,tests/bench/null_dm.c) $(LIB)
 $(BUILD)/tests/hw-%: $(BUILD)/obj/tests/hw/%.o $(BUILD)/obj/tests/bench_main.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
 $(BUILD)/tests/unit-%: $(BUILD)/obj/tests/unit/test_%.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
 # Looks into a crash record and repeats what killed the device model, on the simulator.
 $(BUILD)/tests/replay: $(call obj,tests/replay.c hw/test/fault.c) $(LIB)
@@ -153,11 +157,11 @@ fuzz-%:
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/hw/%.o $(call obj,tests/fuzz/device.c $(TEST_LIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(TEST_LIB_SRC)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
 $(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c hvmdm-model.c | $(BUILD)/sandbox_filter.inc
 	$(Q){ sep='['; for f in $(LIB_SRC) $(RULES_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/qtest/*.c tests/fuzz/*.c); do \
@@ -182,6 +186,10 @@ check-lab:
 	$(Q)tests/check.sh lab $(LAB)
 soak:
 	$(Q)tests/check.sh soak
+planted:
+	$(Q)tests/planted/run.py $(ARGS)
+fuzz-figures:
+	$(Q)tests/fuzz/figures.py $(ARGS)
 bench: all
 	$(Q)tests/bench/run.sh
 demo: deps

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "hw/core/core.h"
+#include "tests/generic.h"
 
 #define ARENA_BYTES (2u << 20)
 
@@ -118,7 +119,11 @@ void bench_take_over(struct bench *b, bool own_fault)
 
 uint64_t bench_request(struct bench *b, struct request *r)
 {
+    if (b->watch)
+        b->watch->before(b->watch, b, r);
     sim_request_direct(b->hv, r);
+    if (b->watch)
+        b->watch->after(b->watch, b, r);
     return r->data;
 }
 
@@ -266,6 +271,8 @@ struct bench *(*bench_maker(void))(void)
     return ntests ? tests[0].make : NULL;
 }
 
+void (*bench_guest)(struct bench *b, uint32_t *seed);
+
 static struct bench *current;
 
 static void run(void **state)
@@ -296,7 +303,7 @@ static void run_generic(void **state)
 
 int bench_main(int argc, char **argv)
 {
-    static struct CMUnitTest group[ARRAY_SIZE(tests) + 16];
+    static struct CMUnitTest group[ARRAY_SIZE(tests) + 32];
     const char *pattern = argc > 1 ? argv[1] : "*";
     size_t n = 0;
 
@@ -307,6 +314,10 @@ int bench_main(int argc, char **argv)
         if (fnmatch(pattern, generic_checks[i].name, 0) == 0)
             group[n++] = (struct CMUnitTest){ generic_checks[i].name, run_generic, NULL, NULL,
                                               (void *)&generic_checks[i] };
+    for (unsigned i = 0; ntests && i < generic_nrules; i++)
+        if (fnmatch(pattern, generic_rules[i].name, 0) == 0)
+            group[n++] = (struct CMUnitTest){ generic_rules[i].name, run_generic, NULL, NULL,
+                                              (void *)&generic_rules[i] };
     if (n == 0) {
         fprintf(stderr, "no test matches '%s'\n", pattern);
         return 1;

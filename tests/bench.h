@@ -25,6 +25,14 @@
 #include "hw/core/machine.h"
 #include "ioreq/sim.h"
 
+struct bench;
+
+/* Somebody who looks at each request that bench_request() makes. */
+struct bench_watch {
+    void (*before)(struct bench_watch *w, struct bench *b, const struct request *r);
+    void (*after)(struct bench_watch *w, struct bench *b, const struct request *r);
+};
+
 struct bench {
     struct hv *hv;
     struct machine *m;
@@ -33,6 +41,7 @@ struct bench {
     unsigned nrequested;
     struct device_row rows[24]; /* the board, to build it again */
     unsigned nrows;
+    struct bench_watch *watch; /* or NULL */
 };
 
 struct bench *bench_new(const struct device_row *rows, unsigned n); /* realized and reset */
@@ -112,6 +121,16 @@ void bench_lose_io(struct bench *b);
 /* In a new process: a machine on what a dead one left in arena and shared pages, as a successor
  * does it. Does not return if that is refused. Then slots_scan() goes on. */
 void bench_take_over(struct bench *b, bool own_fault);
+
+/* One step of what a driver of this device does, well or badly: the generic checks mix it with
+ * random accesses. Device tests set it by BENCH_GUEST(function) when random accesses alone lead
+ * nowhere. */
+extern void (*bench_guest)(struct bench *b, uint32_t *seed);
+#define BENCH_GUEST(fn)                                                                            \
+    __attribute__((constructor)) static void bench_guest_is_##fn(void)                             \
+    {                                                                                              \
+        bench_guest = fn;                                                                          \
+    }
 
 /* How the first registered test makes its board: for generic checks and the fuzz driver. */
 struct bench *(*bench_maker(void))(void);

@@ -93,11 +93,10 @@ fuzz_smoke() {
         [ -f "$target" ] && [ -x "$target" ] || continue
         name=$(basename "$target")
         mkdir -p "$log/corpus/$name"
-        corpus=tests/fuzz/corpus/$name
-        [ -d "$corpus" ] || corpus=
-        # shellcheck disable=SC2086
-        step "fuzz-$name" "$target" -runs=20000 -max_total_time=${FUZZ_SECONDS:-5} -seed=1 \
-            -max_len=512 "$log/corpus/$name" $corpus
+        rm -rf "$log/seeds/$name"
+        tests/fuzz/corpus.py unpack "$name" "$log/seeds/$name"
+        step "fuzz-$name" "$target" -runs=20000 -max_total_time="${FUZZ_SECONDS:-5}" -seed=1 \
+            -timeout=20 -max_len=512 "$log/corpus/$name" "$log/seeds/$name"
     done
 }
 

@@ -9,14 +9,15 @@
 #include <stdlib.h>
 
 #include "hw/core/core.h"
-#include "tests/bench.h"
+#include "tests/generic.h"
+#include "tests/oracle.h"
 
 static char message[256];
 
 #define FAIL(...) (snprintf(message, sizeof message, __VA_ARGS__), message)
 
 /* xorshift: the same sequence on every run. */
-static uint32_t next_random(uint32_t *seed)
+uint32_t generic_random(uint32_t *seed)
 {
     *seed ^= *seed << 13;
     *seed ^= *seed >> 17;
@@ -93,17 +94,6 @@ static const char *registers(struct bench *(*make)(void))
 
 /* --- Any access at all: widths, alignments, borders. */
 
-static const char *check_states(struct bench *b)
-{
-    struct error e = { "" };
-
-    for (struct device *d = machine_devices(b->m); d; d = d->next)
-        for (unsigned i = 0; i < ARRAY_SIZE(d->record) && d->record[i]; i++)
-            if (state_check(d->id, d->ops->state, arena_at(&b->arena, d->record[i]->state), &e) < 0)
-                return FAIL("an access left a state that cannot be loaded: %.200s", e.text);
-    return NULL;
-}
-
 static uint64_t sweep_access(struct device *d, const struct region *g, uint32_t offset,
                              unsigned width, bool read, uint64_t value)
 {
@@ -131,12 +121,12 @@ static const char *sweep_region(struct bench *b, struct device *d, const struct 
             if (v & ~ones(width))
                 return FAIL("%s %s+%x: a read of %u bytes gave %llx", d->id, g->name, offset, width,
                             (unsigned long long)v);
-            sweep_access(d, g, offset, width, false, next_random(&seed));
+            sweep_access(d, g, offset, width, false, generic_random(&seed));
             sweep_access(d, g, offset, width, false, ~UINT64_C(0) & ones(width));
             if (b->nrequested > 10000)
                 b->nrequested = 0;
         }
-    return check_states(b);
+    return oracle_states(b);
 }
 
 static const char *widths(struct bench *(*make)(void))
@@ -153,15 +143,8 @@ static const char *widths(struct bench *(*make)(void))
 
 /* --- Random guests. */
 
-struct op {
-    uint8_t kind; /* 0 read, 1 write, 2 step, 3 config read, 4 config write */
-    uint8_t width;
-    uint64_t addr;
-    uint64_t value;
-};
-
 /* An address that some device claims: sizes and bases come from the bus as it is now. */
-static bool pick(struct bench *b, uint32_t *seed, struct op *op)
+bool generic_pick(struct bench *b, uint32_t *seed, struct op *op)
 {
     struct machine *m = b->m;
     unsigned n = m->pio.n + m->mmio.n, i;
@@ -169,36 +152,37 @@ static bool pick(struct bench *b, uint32_t *seed, struct op *op)
 
     if (n == 0)
         return false;
-    i = next_random(seed) % n;
+    i = generic_random(seed) % n;
     r = i < m->pio.n ? &m->pio.range[i] : &m->mmio.range[i - m->pio.n];
-    op->addr = r->base + next_random(seed) % (r->last - r->base + 1);
+    op->addr = r->base + generic_random(seed) % (r->last - r->base + 1);
     if (i >= m->pio.n)
         op->addr |= UINT64_C(1) << 63; /* memory */
     return true;
 }
 
-static struct op random_op(struct bench *b, uint32_t *seed)
+struct op generic_op(struct bench *b, uint32_t *seed)
 {
-    struct op op = { .width = (uint8_t)(1u << next_random(seed) % 3), .value = next_random(seed) };
-    uint32_t dice = next_random(seed) % 16;
+    struct op op = { .width = (uint8_t)(1u << generic_random(seed) % 3),
+                     .value = generic_random(seed) };
+    uint32_t dice = generic_random(seed) % 16;
 
-    if (next_random(seed) & 1)
+    if (generic_random(seed) & 1)
         op.value &= 0xff;
     op.kind = dice == 0 ? 2 : (uint8_t)(dice & 1);
     if (dice == 1 || dice == 2) { /* configuration space of a function that exists */
-        unsigned devfn = next_random(seed) & 0xff;
+        unsigned devfn = generic_random(seed) & 0xff;
 
         for (unsigned i = 0; i < 256 && !b->m->function[devfn]; i++)
             devfn = (devfn + 1) & 0xff;
         op.kind = (uint8_t)(2 + dice);
-        op.addr = devfn << 8 | (next_random(seed) & (0xffu & ~(op.width - 1u)));
-    } else if (op.kind != 2 && !pick(b, seed, &op)) {
+        op.addr = devfn << 8 | (generic_random(seed) & (0xffu & ~(op.width - 1u)));
+    } else if (op.kind != 2 && !generic_pick(b, seed, &op)) {
         op.kind = 2;
     }
     return op;
 }
 
-static uint64_t apply(struct bench *b, const struct op *op)
+uint64_t generic_apply(struct bench *b, const struct op *op)
 {
     enum bus_space space = op->addr >> 63 ? BUS_MMIO : BUS_PIO;
     uint64_t addr = op->addr & INT64_MAX;
@@ -225,12 +209,12 @@ static const char *save_and_load(struct bench *(*make)(void))
         const char *what = NULL;
 
         for (unsigned i = 0; i < 120 && !what; i++) {
-            struct op op = random_op(a, &seed);
-            uint64_t va = apply(a, &op), vb;
+            struct op op = generic_op(a, &seed);
+            uint64_t va = generic_apply(a, &op), vb;
 
             bench_lose_io(a); /* a loaded machine starts its I/O again, so both must */
             bench_save_and_load(b);
-            vb = apply(b, &op);
+            vb = generic_apply(b, &op);
             if (va != vb)
                 what = FAIL("after save and load, access %u of round %u (kind %u, %llx, %u bytes) "
                             "gave %llx instead of %llx",
@@ -265,8 +249,8 @@ static const char *shadow(struct bench *(*make)(void))
 
         memcpy(before, b->arena.h, used);
         t = b->arena.h->transactions;
-        op = random_op(b, &seed);
-        apply(b, &op);
+        op = generic_op(b, &seed);
+        generic_apply(b, &op);
         for (uint32_t k = 0; k < b->arena.h->nrecords && !what; k++) {
             const struct arena_record *r = &b->arena.h->record[k];
 
@@ -295,10 +279,10 @@ static const char *rollback(struct bench *(*make)(void))
         struct op op;
 
         do
-            op = random_op(b, &seed);
+            op = generic_op(b, &seed);
         while (op.kind == 2); /* several events: one transaction is what we undo */
         memcpy(before, b->arena.h, used);
-        apply(b, &op);
+        generic_apply(b, &op);
         if (b->arena.h->transactions != ((struct arena_header *)(void *)before)->transactions + 1)
             continue;
         b->arena.h->in_transaction = 1; /* as if it had never committed */
@@ -322,9 +306,9 @@ static const char *rollback(struct bench *(*make)(void))
 static void wild_guest(struct bench *b, uint32_t seed, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        struct op op = random_op(b, &seed);
+        struct op op = generic_op(b, &seed);
 
-        apply(b, &op);
+        generic_apply(b, &op);
     }
 }
 
@@ -381,17 +365,18 @@ static const char *odd_requests(struct bench *(*make)(void))
         struct op op = { 0 };
         struct request r;
 
-        if (!pick(b, &seed, &op))
+        if (!generic_pick(b, &seed, &op))
             break;
         r = (struct request){
             .type = op.addr >> 63 ? REQ_COPY : REQ_PIO,
             .addr = op.addr & INT64_MAX,
-            .data = next_random(&seed) % 4 ? next_random(&seed) % 0x2000000 : op.addr & INT64_MAX,
-            .size = sizes[next_random(&seed) % 4],
-            .count = counts[next_random(&seed) % 4],
-            .read = next_random(&seed) & 1,
-            .df = next_random(&seed) & 1,
-            .data_is_ptr = next_random(&seed) & 1,
+            .data =
+                generic_random(&seed) % 4 ? generic_random(&seed) % 0x2000000 : op.addr & INT64_MAX,
+            .size = sizes[generic_random(&seed) % 4],
+            .count = counts[generic_random(&seed) % 4],
+            .read = generic_random(&seed) & 1,
+            .df = generic_random(&seed) & 1,
+            .data_is_ptr = generic_random(&seed) & 1,
         };
         bench_request(b, &r);
     }

@@ -92,6 +92,19 @@ static void enable_mouse(struct bench *b)
 
 /* --- controller --- */
 
+/* The host's side, for the generic checks and the fuzzer: somebody types and moves the mouse. */
+static void guest_step(struct bench *b, uint32_t *seed)
+{
+    uint32_t r = *seed = *seed * 1664525u + 1013904223u;
+
+    if (r >> 31)
+        i8042_key(dev(b), (r >> 8 & 0x7f) | (r >> 30 & 1 ? I8042_E0 : 0), r >> 29 & 1);
+    else
+        i8042_mouse(dev(b), (int)(r >> 8 & 0x3ff) - 512, (int)(r >> 18 & 0xff) - 128,
+                    (int)(r >> 26 & 3) - 1, r & 7);
+}
+BENCH_GUEST(guest_step)
+
 TEST(i8042, reset_values)
 {
     EXPECT_EQ(bench_inb(b, STATUS), 0x10);
@@ -435,6 +448,36 @@ TEST(i8042, keys_nobody_reads_are_bounded)
     EXPECT_EQ(breaks, 3);
 }
 
+/* XSA-19: no key is for us. Each of them, with Ctrl and Alt held, is a code for the guest and
+ * nothing else; there is no monitor that it could open (a proof by construction: what this guards
+ * is that nobody builds one). */
+TEST(i8042, xsa19_no_key_reaches_a_monitor)
+{
+    bios(b);
+    for (unsigned key = 1; key < 0x80; key++) {
+        unsigned codes = 0;
+
+        if (key == 0x1d || key == 0x38)
+            continue;
+        i8042_key(dev(b), 0x1d, true);
+        i8042_key(dev(b), 0x38, true);
+        i8042_key(dev(b), key, true);
+        i8042_key(dev(b), key, false);
+        i8042_key(dev(b), 0x38, false);
+        i8042_key(dev(b), 0x1d, false);
+        EXPECT_EQ(fetch(b), 0x1d);
+        EXPECT_EQ(fetch(b), 0x38);
+        while (codes < 8 && fetch(b) != (0x38 | 0x80))
+            codes++;
+        EXPECT_TRUE(codes < 8);
+        if (key < 0x40)
+            EXPECT_EQ(codes, 2);
+        EXPECT_EQ(fetch(b), 0x1d | 0x80);
+        EXPECT_EQ(fetch(b), NOTHING);
+        EXPECT_EQ(b->nrequested, 0);
+    }
+}
+
 TEST(i8042, odd_keys_do_nothing)
 {
     i8042_key(dev(b), 0, true);
@@ -724,5 +767,16 @@ TEST(i8042, cve_2017_16845_indexes_are_bounded_at_use)
         aux(b, 0xe9);
         for (unsigned k = 0; k < 300; k++)
             (void)fetch(b);
+    }
+    for (unsigned at = 0; at < 256; at += 51) { /* what is read is a byte of the queue */
+        uint8_t byte = 0;
+
+        machine_reset(b->m);
+        for (unsigned i = 0; i < PS2_QUEUE; i++)
+            set(b, "kbd_queue", i, 0x77);
+        set(b, "kbd_queue_n", 0, 1);
+        set(b, "kbd_queue_at", 0, at);
+        assert_true(ps2_kbd_read(machine_devices(b->m)->state, &byte));
+        EXPECT_EQ(byte, 0x77);
     }
 }

@@ -229,7 +229,10 @@ TEST(piix3_ide, prd_table_without_end)
 /* The sum of the regions at the borders of the command's length: guards pieces_collect(). */
 TEST(piix3_ide, prd_sums)
 {
-    for (unsigned sum = 4096 - 4; sum <= 4096 + 4; sum += 2) {
+    static const unsigned sums[] = { 4092, 4094, 4096, 4098, 4100, 4608, 8192, 0x8000 };
+
+    for (unsigned k = 0; k < ARRAY_SIZE(sums); k++) {
+        unsigned sum = sums[k];
         uint8_t after[8] = { 0 };
 
         memset(after, 0x5a, sizeof after);
@@ -250,7 +253,7 @@ TEST(piix3_ide, prd_sums)
 }
 
 /* CVE-2017-11334: a region that runs over the end of RAM, or of 32 bits. */
-TEST(piix3_ide, prd_across_the_end_of_memory)
+TEST(piix3_ide, cve_2017_11334_prd_across_the_end_of_memory)
 {
     static const uint32_t at[] = { 0x1000000 - 512, 0xfffffe00, 0xfffffffe, 0x9fe00 };
 
@@ -263,6 +266,59 @@ TEST(piix3_ide, prd_across_the_end_of_memory)
             EXPECT_EQ(status(b, 0), DRDY | DSC | ERR);
             dma_stop(b, 0);
         }
+}
+
+/* DMA re-entrancy (CVE-2021-3929, CVE-2023-0330): a region of the table, and the table itself, in
+ * whatever is not RAM: our own registers as memory has them, a hole, the VGA's window, a ROM that
+ * is not there, local APIC, the end of everything. Nothing of it reaches a device: by construction,
+ * DMA goes to frames. */
+TEST(piix3_ide, cve_2021_3929_dma_into_devices)
+{
+    static const uint32_t at[] = { 0xa0000,    0xb8000,    0xf0000000, 0xf1000000,
+                                   0xfec00000, 0xfee00000, 0xfffff000, 0x2000000 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+        for (unsigned way = 0; way < 3; way++) {
+            uint64_t before;
+
+            put_table(b, (struct prd_entry[]){ { at[i], 512, 0x8000 } }, 1);
+            command28(b, 0, DEV0, 0, 1, 100, way == 1 ? 0xca : 0xc8);
+            bench_outl(b, BM + 4, way == 2 ? at[i] : TABLE);
+            bench_outb(b, BM + 2, 6);
+            before = ide(b)->stats.reads + ide(b)->stats.writes;
+            bench_outb(b, BM, way == 1 ? 1 : 9);
+            EXPECT_EQ(ide(b)->stats.reads + ide(b)->stats.writes, before + 1);
+            EXPECT_EQ(dma_status(b, 0), INTS | DMAERR);
+            EXPECT_EQ(status(b, 0), DRDY | DSC | ERR);
+            dma_stop(b, 0);
+        }
+}
+
+/* DMA to ballooned pages, and qubes-issues#3651: frames go while a transfer is in flight, and the
+ * guest's map is said to have changed in the middle. The transfer ends on the old pages; the next
+ * one is a failed DMA. Guards the references of gmem_map(). */
+TEST(piix3_ide, qubes3651_balloon_during_dma)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        uint32_t at = 0x200000 + i * 0x10000;
+        struct request r = { .type = REQ_INVALIDATE, .size = 4 };
+
+        put_table(b, (struct prd_entry[]){ { at, 4096, 0 }, { at + 0x5000, 4096, 0x8000 } }, 2);
+        disk(b, 0)->hold = true;
+        command28(b, 0, DEV0, 0, 16, 100, i & 1 ? 0xca : 0xc8);
+        dma_start(b, 0, !(i & 1));
+        EXPECT_TRUE(sim_balloon_out(b->hv, (at + 0x5000) >> 12));
+        bench_request(b, &r);
+        bench_disk_release(&disk(b, 0)->block, 1);
+        EXPECT_EQ(dma_status(b, 0), INTS);
+        EXPECT_EQ(status(b, 0), DRDY | DSC);
+        dma_stop(b, 0);
+        disk(b, 0)->hold = false;
+        command28(b, 0, DEV0, 0, 16, 100, i & 1 ? 0xca : 0xc8);
+        dma_start(b, 0, !(i & 1));
+        EXPECT_EQ(dma_status(b, 0), INTS | DMAERR);
+        dma_stop(b, 0);
+    }
 }
 
 /* XSA-139: guards the idempotence of drive_unplug(). */
@@ -289,8 +345,10 @@ TEST(piix3_ide, xsa139_unplug_twice)
 /* An unplugged drive is out of reach for whatever was started before or comes later. */
 TEST(piix3_ide, an_unplugged_disk_is_never_written)
 {
-    uint8_t data[512] = { 0xff }, before[512];
+    uint8_t data[512], before[512];
 
+    memset(data, 0xee, sizeof data);
+    bench_ram_put(b, 0x20000, data, sizeof data);
     memcpy(before, disk(b, 0)->bytes, 512);
     command28(b, 0, DEV0, 0, 1, 0, 0x30);
     pio_write(b, 0, data, 256);
@@ -298,6 +356,7 @@ TEST(piix3_ide, an_unplugged_disk_is_never_written)
     pio_write(b, 0, data, 256);
     command28(b, 0, DEV0, 0, 1, 0, 0x30);
     pio_write(b, 0, data, 512);
+    assert_memory_equal(disk(b, 0)->bytes, before, 512);
     put_table(b, (struct prd_entry[]){ { 0x20000, 512, 0x8000 } }, 1);
     command28(b, 0, DEV0, 0, 1, 0, 0xca);
     dma_start(b, 0, false);
@@ -367,10 +426,9 @@ static void random_table(struct bench *b, uint32_t *seed)
 
 static void random_command(struct bench *b, unsigned c, uint32_t *seed)
 {
-    static const uint8_t commands[] = {
-        0x20, 0x24, 0x25, 0xc8, 0xc4, 0x29, 0x30, 0x34, 0x35, 0xca,
-        0xc5, 0x39, 0xe7, 0xec, 0xa1, 0x06, 0xef, 0x90, 0x08, 0x40
-    };
+    static const uint8_t commands[] = { 0x20, 0x24, 0x25, 0xc8, 0xc4, 0x29, 0x30, 0x34,
+                                        0x35, 0xca, 0xc5, 0x39, 0xe7, 0xec, 0xa1, 0x06,
+                                        0xef, 0x90, 0x08, 0x40, 0xc6, 0x91 };
     static const uint8_t packets[] = { 0x28, 0x28, 0xa8, 0xbe, 0x43, 0x12, 0x4a, 0x1b, 0x1e, 0x00 };
     uint32_t r = random_next(seed);
     unsigned device = r & 1 ? DEV1 : DEV0;
@@ -387,17 +445,20 @@ static void random_command(struct bench *b, unsigned c, uint32_t *seed)
                             (uint8_t)(r >> 24 & 31),
                             r & 8 ? 0x10 : 0xf8 };
 
+        bool no_limit = (r >> 12 & 15) == 0; /* byte count limits of zero, sometimes */
+
         select_drive(b, c, device);
         put_reg(b, c, 1, r >> 4 & 1);
-        put_reg(b, c, 4, r >> 12 & 0xff);
-        put_reg(b, c, 5, r >> 20 & 0x1f);
+        put_reg(b, c, 4, no_limit ? 0 : r >> 12 & 0xff);
+        put_reg(b, c, 5, no_limit ? 0 : r >> 20 & 0x1f);
         put_reg(b, c, 7, 0xa0);
         bench_ram_put(b, BUFFER, cdb, 12);
         bench_rep(b, cmd_base[c], false, 2, BUFFER, 6, false);
         return;
     }
-    command28(b, c, device, 1, r >> 8 & 0x1f, r >> 16 & 0xfff,
-              commands[(r >> 3) % sizeof commands]);
+    uint8_t command = commands[(r >> 3) % sizeof commands];
+
+    command28(b, c, device, 1, r >> 8 & (command == 0xc6 ? 0xff : 0x1f), r >> 16 & 0xfff, command);
 }
 
 static void random_step(struct bench *b, uint32_t *seed)
@@ -464,6 +525,18 @@ static void random_step(struct bench *b, uint32_t *seed)
         break;
     }
 }
+
+/* For the generic checks: the same without saving, which they do themselves. */
+static void guest_step(struct bench *b, uint32_t *seed)
+{
+    uint32_t ahead = *seed;
+
+    if (random_next(&ahead) % 23 == 6)
+        *seed = ahead;
+    else
+        random_step(b, seed);
+}
+BENCH_GUEST(guest_step)
 
 TEST(piix3_ide, wild_guest_and_slow_host)
 {

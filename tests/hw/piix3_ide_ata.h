@@ -130,6 +130,18 @@ TEST(piix3_ide, chs_addresses_that_do_not_exist)
     }
 }
 
+/* Guards ata_init_parameters(): nothing is ever divided by a geometry without sectors. */
+TEST(piix3_ide, chs_geometry_of_zero_is_refused)
+{
+    uint8_t page[512];
+
+    command28(b, 0, DEV0, 0, 0, 0, 0x91);
+    EXPECT_EQ(status(b, 0), DRDY | DSC | ERR);
+    EXPECT_EQ(reg(b, 0, 1), ABRT);
+    identify(b, 0, DEV0, 0xec, page);
+    EXPECT_TRUE(word(page, 56) != 0);
+}
+
 TEST(piix3_ide, lba_has_28_and_48_bits)
 {
     uint8_t page[512];

@@ -9,6 +9,39 @@
 
 /* ---- registers ---- */
 
+/* For the generic checks and the fuzzer: index and data together, a mode, somebody who looks. */
+static void guest_step(struct bench *b, uint32_t *seed)
+{
+    static const struct mode *const modes[] = { &mode_03, &mode_13, &mode_12, &mode_04,
+                                                &mode_06, &mode_07, &mode_0d, &mode_01 };
+    uint32_t r = next_random(seed);
+    struct error e = { "" };
+    struct vga_geometry g;
+    struct surface s;
+
+    /* A mode or a picture costs as much as a thousand accesses. */
+    if (r % 32 == 0) {
+        set_mode(b, modes[r >> 5 & 7]);
+    } else if (r % 32 == 1) {
+        vga_geometry(machine_devices(b->m)->state, VRAM_BYTES, &g);
+        if (g.width * g.height > 65536)
+            return;
+        if (screen.draw(screen.opaque, &s, &e) == 0) /* memory may fail */
+            surface_free(&s);
+    } else if (r % 32 < 8) {
+        vbe(b, r >> 8 & 15, r >> 16 & (r & 128 ? 0xffff : 0x7f));
+    } else if (r % 32 < 10) {
+        vbe_mode(b, 1 + (r >> 8 & 63), 1 + (r >> 16 & 63), 8 * (r >> 24 & 3) + 8, r >> 31 << 7);
+    } else if (r % 32 < 18) {
+        crt(b, r >> 8 & 31, r >> 16);
+    } else if (r % 32 < 26) {
+        (r & 64 ? gfx : seq)(b, r >> 8 & 15, r >> 16 & 0xff);
+    } else {
+        att(b, r >> 8 & 31, r >> 16 & 0xff);
+    }
+}
+BENCH_GUEST(guest_step)
+
 TEST(stdvga, identity_and_bars)
 {
     EXPECT_EQ(bench_cfg_read(b, DEVFN, 0, 4), 0x11111234);

@@ -65,6 +65,22 @@ static void open_port(struct bench *b, unsigned ier)
     (void)bench_inb(b, MSR);
 }
 
+/* The host's side, for the generic checks and the fuzzer: it types, and reads or does not. */
+static void guest_step(struct bench *b, uint32_t *seed)
+{
+    uint8_t bytes[20];
+    uint32_t r = *seed = *seed * 1664525u + 1013904223u;
+
+    for (unsigned i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(r >> (i & 15));
+    if (r >> 31)
+        bench_chardev_give(host(b), bytes, r >> 16 & 15);
+    else
+        bench_chardev_take(host(b), bytes, r >> 16 & 15);
+    bench_step(b, r >> 8 & 0xfffff);
+}
+BENCH_GUEST(guest_step)
+
 TEST(uart16550, reset_values)
 {
     EXPECT_EQ(bench_inb(b, IER), 0);
@@ -419,6 +435,19 @@ TEST(uart16550, loopback_without_fifo_overwrites)
     bench_outb(b, THR, 2);
     EXPECT_EQ(bench_inb(b, LSR) & (DR | OE), DR | OE);
     EXPECT_EQ(bench_inb(b, RBR), 2);
+}
+
+/* Guards rx_put(): the FIFO has 16 places. */
+TEST(uart16550, loopback_fifo_is_bounded)
+{
+    bench_outb(b, FCR, 1);
+    bench_outb(b, MCR, LOOP);
+    for (unsigned i = 0; i < 40; i++)
+        bench_outb(b, THR, i);
+    EXPECT_EQ(bench_inb(b, LSR) & (DR | OE), DR | OE);
+    for (unsigned i = 0; i < 16; i++)
+        EXPECT_EQ(bench_inb(b, RBR), i);
+    EXPECT_EQ(bench_inb(b, LSR) & DR, 0);
 }
 
 TEST(uart16550, modem_lines_follow_mcr_in_loopback)

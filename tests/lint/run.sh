@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lint - layout, layers, clang-tidy with the project's profile (.clang-tidy).
+# lint - layout, layers, docs/advisories.md, texts of planted bugs, clang-tidy with the profile .clang-tidy.
 #   tests/lint/run.sh [BUILD]
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -11,6 +11,8 @@ files=$(git ls-files '*.c' '*.h')
 # shellcheck disable=SC2086
 clang-format --dry-run --Werror $files || bad=1
 tests/lint/layers.sh || bad=1
+tests/lint/advisories.py || bad=1
+tests/planted/run.py --check || bad=1
 sources=$(git ls-files '*.c' | grep -v '^tests/')
 # shellcheck disable=SC2086
 printf '%s\n' $sources | xargs -P "$(nproc)" -n 6 clang-tidy -p "$build" --quiet \

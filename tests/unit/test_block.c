@@ -55,7 +55,7 @@ static void test_open_refusals(void **state)
 }
 
 /* A raw disk whose first sector looks like another format is a raw disk. */
-static void test_format_is_not_probed(void **state)
+static void cve_2008_1945_format_is_not_probed(void **state)
 {
     struct image *f = *state;
     uint8_t sector[SECTOR] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 3 }, back[SECTOR];
@@ -396,7 +396,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, image_setup, image_teardown)
     const struct CMUnitTest tests[] = {
         T(test_open_refusals),
-        T(test_format_is_not_probed),
+        T(cve_2008_1945_format_is_not_probed),
         T(test_size_is_whole_sectors),
         T(test_another_size),
         T(test_read_only),

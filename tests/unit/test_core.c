@@ -376,7 +376,7 @@ TEST(core, a_device_in_its_handler_cannot_be_entered)
     EXPECT_EQ(d->stats.refused, 2);
 }
 
-TEST(core, overlapping_ranges_are_refused_at_any_border)
+TEST(core, xsa238_ranges_are_refused_at_any_border)
 {
     struct device *d = &the_probe(b)->dev;
     const struct region *g = &probe_regions[1];
@@ -386,6 +386,7 @@ TEST(core, overlapping_ranges_are_refused_at_any_border)
     EXPECT_EQ(bus_map(b->m, BUS_PIO, 0x0f0, 0x100, d, g), -EEXIST);
     EXPECT_EQ(bus_map(b->m, BUS_PIO, 0xfff8, 9, d, g), -EINVAL);
     EXPECT_EQ(bus_map(b->m, BUS_PIO, 0x400, 0, d, g), -EINVAL);
+    EXPECT_EQ(bus_map(b->m, BUS_MMIO, UINT64_MAX - 0xf, 0x11, d, g), -EINVAL);
     EXPECT_EQ(bus_map(b->m, BUS_PIO, 0x108, 8, d, g), 0);
 }
 
@@ -425,7 +426,7 @@ TEST(core, two_machines_in_one_process)
     bench_free(c);
 }
 
-TEST(core, log_is_limited)
+TEST(core, xsa180_log_is_limited)
 {
     struct guest_log_limit limit = { 0 };
 

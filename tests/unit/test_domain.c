@@ -318,6 +318,77 @@ static void ends_with_its_supervisor_though_it_let_go(void **state)
     assert_int_equal(port.world->destroyed, 1);
 }
 
+/* --- Listening sockets of a process, from outside. */
+
+static bool process_has_socket(pid_t pid, unsigned long inode)
+{
+    char want[64], target[64], path[64];
+    bool found = false;
+
+    snprintf(want, sizeof want, "socket:[%lu]", inode);
+    for (int fd = 0; fd < 256 && !found; fd++) {
+        ssize_t n;
+
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+        n = readlink(path, target, sizeof target - 1);
+        if (n > 0) {
+            target[n] = 0;
+            found = strcmp(target, want) == 0;
+        }
+    }
+    return found;
+}
+
+/* Sockets of the process in a table of /proc/net: by path, or all of them. */
+static unsigned sockets_in(pid_t pid, const char *table, bool listening_unix, char *paths,
+                           size_t size)
+{
+    FILE *t = fopen(table, "re");
+    char line[512], path[256];
+    unsigned n = 0;
+
+    for (unsigned row = 0; t && fgets(line, sizeof line, t); row++) {
+        unsigned long inode = 0, flags = 0;
+
+        path[0] = 0;
+        if (row == 0)
+            continue;
+        if (listening_unix)
+            sscanf(line, "%*s %*s %*s %lx %*s %*s %lu %255s", &flags, &inode, path);
+        else
+            sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %lu", &inode);
+        if (!inode || (listening_unix && !(flags & 0x10000)) || !process_has_socket(pid, inode))
+            continue;
+        n++;
+        snprintf(paths + strlen(paths), size - strlen(paths), "%s ", path);
+    }
+    if (t)
+        fclose(t);
+    return n;
+}
+
+/* XSA-119: nothing listens that the configuration did not ask for; no display is configured here.
+ * This guards against a default that opens a socket. */
+static void xsa119_nothing_listens_unasked(void **state)
+{
+    static const char *const tables[] = { "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp",
+                                          "/proc/net/udp6", "/proc/net/raw" };
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    char paths[2048] = "";
+
+    out(f, &w, SCRATCH, 1); /* it serves */
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+        if (sockets_in(w.pid, tables[i], false, paths, sizeof paths))
+            fail_msg("a socket in %s", tables[i]);
+    if (sockets_in(w.pid, "/proc/net/unix", true, paths, sizeof paths) != 3)
+        fail_msg("not three listening sockets: %s", paths);
+    assert_non_null(strstr(paths, f->qmp));
+    assert_non_null(strstr(paths, f->unix_path));
+    assert_non_null(strstr(paths, ".ctl "));
+    quit(f, &w);
+}
+
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TWIN(name) cmocka_unit_test_setup_teardown(name, setup_twins, teardown_twins)
 
@@ -340,6 +411,7 @@ int main(void)
         LIFE(unplugged_disk_is_given_up),
         LIFE(unplugged_disk_is_given_up_later),
         LIFE(medium_follows),
+        LIFE(xsa119_nothing_listens_unasked),
         LIFE(ends_with_its_supervisor),
         LIFE(ends_with_its_supervisor_though_it_let_go),
         TWIN(goes_there_and_back),

@@ -287,6 +287,46 @@ static void bad_image_costs_nothing(void **state)
     assert_ptr_equal(tray(f).medium, medium);
 }
 
+/* XSA-258: a change without a format means raw, whatever the medium's first sector says; one that
+ * names another format is refused. Guards change_medium(). */
+static void xsa258_medium_without_a_format_is_raw(void **state)
+{
+    static const uint8_t qcow2[512] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 3 };
+    struct fixture *f = *state;
+    int fd = open(f->image->path, O_RDWR | O_CLOEXEC);
+    uint64_t size = (uint64_t)lseek(fd, 0, SEEK_END);
+
+    assert_int_equal(pwrite(fd, qcow2, sizeof qcow2, 0), sizeof qcow2);
+    assert_int_equal(domain_vm_ops.change_medium(&f->d, cd_id, fd, f->image->path, NULL, &f->e), 0);
+    assert_int_equal(tray(f).medium->size, size);
+    fd = open(f->image->path, O_RDONLY | O_CLOEXEC);
+    assert_true(domain_vm_ops.change_medium(&f->d, cd_id, fd, f->image->path, "qcow2", &f->e) < 0);
+    assert_non_null(strstr(f->e.text, "qcow2"));
+    assert_int_equal(tray(f).medium->size, size);
+}
+
+/* XSA-266 (CVE-2018-12892), XSA-142: a medium that comes by QMP with a descriptor that could write
+ * is read-only all the same, below the device. Guards change_medium() and the block layer. */
+static void xsa266_medium_by_qmp_is_read_only(void **state)
+{
+    struct fixture *f = *state;
+    struct block *medium;
+
+    for (unsigned writable = 0; writable < 2; writable++) {
+        uint8_t sector[512] = { 1 };
+        struct iovec iov = { sector, sizeof sector };
+        struct block_req r = { .op = BLOCK_WRITE, .length = 512, .iov = &iov, .niov = 1 };
+        int fd = open(f->image->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+
+        assert_int_equal(
+            domain_vm_ops.change_medium(&f->d, cd_id, fd, f->image->path, "raw", &f->e), 0);
+        medium = tray(f).medium;
+        assert_true(medium->read_only);
+        assert_true(block_submit(medium, &r));
+        assert_true(r.result < 0);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -299,6 +339,8 @@ int main(void)
         T(locked_medium_stays),
         T(guest_locks_the_empty_drive),
         T(bad_image_costs_nothing),
+        T(xsa258_medium_without_a_format_is_raw),
+        T(xsa266_medium_by_qmp_is_read_only),
     };
 
     return cmocka_run_group_tests_name("domain_vm", tests, NULL, NULL);

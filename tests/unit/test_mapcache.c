@@ -81,7 +81,7 @@ static void borders(void **state)
 }
 
 /* The "lock overflow" of the regression list: 10^5 pieces on one page. */
-static void many_references_on_one_page(void **state)
+static void xcpng_many_references_on_one_page(void **state)
 {
     struct bench *b = *state;
     enum { N = 100000 };
@@ -108,7 +108,7 @@ static void many_references_on_one_page(void **state)
 }
 
 /* "mapcache and balloon": the user in flight keeps the old page, later lookups see the new one. */
-static void invalidation_during_use(void **state)
+static void qubes3651_invalidation_during_use(void **state)
 {
     struct bench *b = *state;
     struct mapcache_ref ref, second;
@@ -344,8 +344,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         T(hit_maps_once),
         T(borders),
-        T(many_references_on_one_page),
-        T(invalidation_during_use),
+        T(xcpng_many_references_on_one_page),
+        T(qubes3651_invalidation_during_use),
         T(absent_is_not_remembered),
         T(absent_beside_use),
         T(full_of_use),

@@ -65,7 +65,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static void range_rules(void **state)
+static void xsa238_range_rules(void **state)
 {
     struct range_set *s = calloc(1, sizeof *s);
 
@@ -418,7 +418,7 @@ static void flip_memory_long_request(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(range_rules),
+        cmocka_unit_test(xsa238_range_rules),
         cmocka_unit_test(range_limit),
         cmocka_unit_test(range_random),
         T(unclaimed_reads_ones),

@@ -280,6 +280,8 @@ static void odd_requests_never_arrive(void **state)
         { REQ_PIO, 0x60, 1, 4097, READ | PTR, 0x1000 },
         { REQ_PIO, 0x60, 2, 4096, READ | PTR, 0x1000 },
         { REQ_PIO, 0x60, 4, UINT32_MAX, READ | PTR, 0x1000 },
+        { REQ_PIO, 0x60, 4, 0x40000001, READ | PTR, 0x1000 }, /* 4 bytes, in 32 bits */
+        { REQ_COPY, 0xa0000, 8, 0x20000001, READ | PTR, 0x1000 },
         { REQ_PIO, 0xffff, 2, 1, READ, 0 },
         { REQ_PIO, 0x10000, 1, 1, READ, 0 },
         { REQ_PIO, UINT64_MAX, 1, 1, READ, 0 },
@@ -318,6 +320,31 @@ static void odd_requests_never_arrive(void **state)
             assert_true(b->page.slot[0].data == odd[i].data);
     }
     assert_int_equal(b->s.counters.insane, ARRAY_SIZE(odd));
+}
+
+/* XSA-199: the last byte of an access decides, for strings in both directions as well. */
+static void xsa199_ports_at_the_end(void **state)
+{
+    struct bench *b = *state;
+
+    for (uint64_t port = 0xfffc; port <= 0x10003; port++)
+        for (uint32_t size = 1; size <= 8; size++)
+            for (unsigned way = 0; way < 8; way++) {
+                unsigned before = b->nr_seen;
+                bool fits = size <= 4 && (size & (size - 1)) == 0 && port + size <= 0x10000;
+
+                send(b, 0, REQ_PIO, port, size,
+                     (way & 1 ? READ : 0) | (way & 2   ? PTR | DF
+                                             : way & 4 ? PTR
+                                                       : 0),
+                     0x8000);
+                b->page.slot[0].count = way & 6 ? 16 : 1;
+                assert_true(slots_run_vcpu(&b->s, 0));
+                assert_int_equal(b->nr_seen - before, fits);
+                assert_int_equal(b->page.slot[0].flags & 0xf, SLOT_RESP_READY);
+                if (way == 1 && !fits)
+                    assert_true(b->page.slot[0].data == ones(size));
+            }
 }
 
 static void even_requests_arrive(void **state)
@@ -427,7 +454,7 @@ static void refill(struct bench *b, struct request *r)
 }
 
 /* A guest that writes as fast as we read does not keep us: one turn is what was there. */
-static void ring_livelock(void **state)
+static void xcpng_ring_livelock(void **state)
 {
     struct bench *b = *state;
 
@@ -719,12 +746,13 @@ int main(void)
         T(only_ready_runs),
         T(invalidate_has_count_zero),
         T(odd_requests_never_arrive),
+        T(xsa199_ports_at_the_end),
         T(even_requests_arrive),
         T(buffered_before_synchronous),
         T(eight_bytes_take_two_slots),
         T(half_of_eight_bytes_is_dropped),
         T(timeoffset_and_odd_entries_are_swallowed),
-        T(ring_livelock),
+        T(xcpng_ring_livelock),
         T(wild_pointers_are_bounded),
         T(drain_inside_drain_is_nothing),
         T(held_request_is_answered_later),

@@ -261,6 +261,130 @@ TEST(stdvga, xsa463_moves_inside_the_window)
     assert_memory_equal(got, want, sizeof got);
 }
 
+static uint32_t vcpu_port(struct bench *b, unsigned vcpu, unsigned port, bool read, uint32_t value)
+{
+    struct request r = { .type = REQ_PIO,
+                         .addr = port,
+                         .size = 1,
+                         .count = 1,
+                         .read = read,
+                         .data = value,
+                         .vcpu = (uint16_t)vcpu };
+
+    EXPECT_EQ(sim_request(b->hv, &r), 0);
+    return (uint32_t)r.data;
+}
+
+/* XSA-503: two vCPUs on one index and data pair, in all orders: each access is valid alone. The
+ * index is a part of the state, masked at use: nothing is remembered between the two ports. */
+TEST(stdvga, xsa503_index_and_data_interleaved)
+{
+    static const uint8_t orders[][4] = { { 0, 0, 1, 1 }, { 0, 1, 0, 1 }, { 0, 1, 1, 0 },
+                                         { 1, 0, 0, 1 }, { 1, 0, 1, 0 }, { 1, 1, 0, 0 } };
+    static const struct {
+        unsigned port;
+        uint8_t index[2], value[2];
+    } pairs[] = { { 0x3c4, { 2, 0xff }, { 0x0b, 0xff } },
+                  { 0x3ce, { 8, 0x80 }, { 0x5a, 0xff } },
+                  { 0x3d4, { 0x0e, 0xff }, { 0x5a, 0xff } } };
+
+    set_mode(b, &mode_03);
+    seq(b, 2, 0x0b);
+    gfx(b, 8, 0x5a);
+    crt(b, 0x0e, 0x5a);
+    for (unsigned p = 0; p < ARRAY_SIZE(pairs); p++)
+        for (unsigned i = 0; i < ARRAY_SIZE(orders); i++) {
+            unsigned step[2] = { 0, 0 }, latest = 0;
+
+            for (unsigned k = 0; k < 4; k++) {
+                uint8_t cpu = orders[i][k];
+
+                if (step[cpu]++ == 0) {
+                    vcpu_port(b, cpu, pairs[p].port, false, pairs[p].index[cpu]);
+                    latest = cpu;
+                } else if (latest == 0) {
+                    EXPECT_EQ(vcpu_port(b, cpu, pairs[p].port + 1, true, 0), pairs[p].value[0]);
+                } else {
+                    vcpu_port(b, cpu, pairs[p].port + 1, true, 0); /* any byte: no register there */
+                }
+            }
+        }
+    EXPECT_EQ(machine_devices(b->m)->stats.refused, 0);
+}
+
+/* XSA-211: a picture is of one geometry, however the guest goes on with the mode. */
+TEST(stdvga, xsa211_resolution_changes_between_pictures)
+{
+    static const unsigned sizes[][3] = {
+        { 64, 48, 32 }, { 800, 600, 8 }, { 8, 8, 24 }, { 640, 480, 16 }, { 320, 4, 15 }
+    };
+    struct surface old = { 0 }, s;
+
+    for (unsigned i = 0; i < 3 * ARRAY_SIZE(sizes); i++) {
+        const unsigned *z = sizes[i % ARRAY_SIZE(sizes)];
+
+        vbe_mode(b, z[0], z[1], z[2], 0);
+        if (old.width) { /* still whole, with its own size */
+            const unsigned *was = sizes[(i - 1) % ARRAY_SIZE(sizes)];
+
+            EXPECT_EQ(old.width, was[0]);
+            EXPECT_EQ(old.height, was[1]);
+            for (size_t p = 0; p < (size_t)old.width * old.height; p++)
+                EXPECT_EQ(old.pixels[p] >> 24, 0);
+        }
+        surface_free(&old);
+        shot(&s);
+        EXPECT_EQ(s.width, z[0]);
+        EXPECT_EQ(s.height, z[1]);
+        old = s;
+    }
+    surface_free(&old);
+}
+
+static const struct hv_ops *below;
+static uint64_t dirty_marks;
+
+static int checked_mark_dirty(struct hv *hv, uint64_t gfn, uint64_t nr)
+{
+    bool ram = gfn < 0x1000 && gfn + nr <= 0x1000;
+    bool vram = (gfn >= VRAM_GFN && gfn + nr <= VRAM_GFN + VRAM_PAGES) ||
+                (gfn >= BAR0 >> 12 && gfn + nr <= (BAR0 >> 12) + VRAM_PAGES);
+
+    dirty_marks++;
+    if (nr == 0 || !(ram || vram))
+        fail_msg("frames %llx, %llu of them, are marked dirty", (unsigned long long)gfn,
+                 (unsigned long long)nr);
+    return below->mark_dirty(hv, gfn, nr);
+}
+
+/* XSA-319: what we tell dirty tracking lies in memory that was written, never in what registers
+ * claim. Guards mark_dirty(). */
+TEST(stdvga, xsa319_dirty_ranges_are_of_memory_that_was_written)
+{
+    struct hv_ops checked = *b->hv->ops;
+    uint32_t seed = 319;
+
+    below = b->hv->ops;
+    checked.mark_dirty = checked_mark_dirty;
+    b->hv->ops = &checked;
+    dirty_marks = 0;
+    set_mode(b, &mode_12);
+    for (unsigned i = 0; i < 20000; i++) {
+        uint32_t r = next_random(&seed);
+
+        if (r % 4 == 0)
+            vbe(b, r >> 3 & 15, next_random(&seed) & 0xffff);
+        else if (r % 4 == 1)
+            bench_outb(b, 0x3c0 + (r >> 3) % 0x20, r >> 8 & 0xff);
+        else if (r % 4 == 2)
+            bench_write(b, WINDOW + (r >> 3) % 0x1fff9, 1u << (r >> 28 & 3), r);
+        else
+            movs(b, WINDOW + (r >> 3) % 0x1f000, 0x1000, 4, 1 + (r >> 24), r >> 2 & 1);
+    }
+    EXPECT_TRUE(dirty_marks > 1000);
+    b->hv->ops = below;
+}
+
 int main(int argc, char **argv)
 {
     return stdvga_bench_main(argc, argv);

@@ -344,7 +344,7 @@ static void what_cannot_be_had(void **state)
 }
 
 /* All orders of the guest's states, 4 deep, with the keys there or not. */
-static void every_wrong_order(void **state)
+static void xsa71_every_wrong_order(void **state)
 {
     static const char *const states[] = { "1", "2", "3", "4", "5", "6" };
     struct xenstored *x = attached(state);
@@ -369,8 +369,36 @@ static void every_wrong_order(void **state)
     }
 }
 
+/* XSA-155, XSA-184: the producer is copied once and is an index of nothing; whatever it says, one
+ * signal is one step. Guards front_event(). */
+static void xsa184_wild_producer(void **state)
+{
+    static const uint32_t wild[] = { 1, 50, 51, 0x7fffffff, 0x80000000, UINT32_MAX, 0 };
+    struct xenstored *x = *state;
+    uint32_t *page = pv_sim_page(guest, GREF, false);
+
+    attached(state);
+    guest_connects(x);
+    expect_state(x, 4);
+    for (size_t i = 0; i < ARRAY_SIZE(wild); i++) {
+        uint64_t before = events;
+
+        page[2] = wild[ARRAY_SIZE(wild) - 1 - i];
+        page[3] = wild[i];
+        pv_sim_signal(guest, PORT);
+        xenstored_settle(x);
+        assert_int_equal(page[2], wild[i]);
+        assert_true(events - before <= 1);
+        for (unsigned k = 4; k < 1024; k++) /* and nothing else of the page is ours */
+            assert_int_equal(page[k], 0);
+    }
+    xenstored_put(x, FRONT "/state", "5");
+    xenstored_put(x, FRONT "/state", "6");
+    xenstored_settle(x);
+}
+
 /* Wild values in each key of the guest, in each state of the hand-shake. */
-static void hostile_front_end(void **state)
+static void xsa175_hostile_front_end(void **state)
 {
     static const char *const wild[] = {
         "", "-1", "7", "255", "4294967295", "99999999999", "x", "3 ", "/etc/passwd", "%n%s"
@@ -475,8 +503,9 @@ int main(void)
         T(forced_closed_by_the_toolstack),
         T(wild_values),
         T(what_cannot_be_had),
-        T(every_wrong_order),
-        T(hostile_front_end),
+        T(xsa71_every_wrong_order),
+        T(xsa184_wild_producer),
+        T(xsa175_hostile_front_end),
         T(removed_and_attached_again),
         T(there_before_us_and_without_a_pv_port),
         T(odd_back_ends),
