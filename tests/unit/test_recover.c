@@ -652,9 +652,7 @@ static void dies_anywhere(void **state)
     struct bench *b = board();
     unsigned points;
 
-    medium_held = shared(sizeof *medium_held);
     *medium_held = true;
-
     v->prepare(b);
     place_request(b, v);
     keep(b, before);
@@ -692,7 +690,6 @@ static void dies_anywhere(void **state)
     munmap(got, sizeof *got);
     munmap(undone, sizeof *undone);
     munmap(other, sizeof *other);
-    munmap(medium_held, sizeof *medium_held);
 }
 
 /* A successor that dies at any instruction of its recovery, after a death in the middle of the
@@ -708,6 +705,7 @@ static void successor_dies_anywhere(void **state)
     int status;
     pid_t pid;
 
+    *medium_held = true;
     v->prepare(b);
     place_request(b, v);
     keep(b, before);
@@ -754,6 +752,7 @@ int main(void)
     size_t n = ARRAY_SIZE(events);
 
     log_set_level(LOG_ERROR);
+    medium_held = shared(sizeof *medium_held);
 
     for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
         group[i] = (struct CMUnitTest){ events[i].name, dies_anywhere, NULL, NULL,
