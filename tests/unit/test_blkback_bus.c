@@ -455,6 +455,17 @@ static void claim_comes_later(void **state)
     blkback_granted(blkback, 99);
     expect_state(4);
     assert_int_equal(host.claims, 1);
+    guest_closes();
+    assert_int_equal(host.releases, 1);
+    put("state", "1");
+    expect_state(2);
+    host.claim_error = -EINPROGRESS; /* a front end that does not wait for it */
+    guest_connects();
+    expect_state(2);
+    guest_closes();
+    assert_int_equal(host.releases, 2);
+    blkback_granted(blkback, 51712);
+    expect_state(6);
 }
 
 static void image_comes_later(void **state)
