@@ -653,6 +653,7 @@ static void dies_anywhere(void **state)
     struct bench *b = board();
     unsigned points;
 
+    *medium_held = true;
     v->prepare(b);
     place_request(b, v);
     keep(b, before);
@@ -705,6 +706,7 @@ static void successor_dies_anywhere(void **state)
     int status;
     pid_t pid;
 
+    *medium_held = true;
     v->prepare(b);
     place_request(b, v);
     keep(b, before);
