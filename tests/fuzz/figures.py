@@ -83,7 +83,7 @@ def branches(target):
         if part:
             total += int(part[2])
             taken += round(float(part[1]) / 100 * int(part[2]))
-    return 100 * taken / total if total else 0
+    return f"{100 * taken / total:.1f} %" if total else "none there"
 
 
 def coverage(target, seconds):
@@ -122,7 +122,7 @@ def main():
     for target in args.targets or known:
         rate, accesses = speed(target)
         stored, more = coverage(target, args.seconds)
-        print(f"| {target} | {rate:,.0f} | {accesses} | {stored:.1f} % | {more:.1f} % |", flush=True)
+        print(f"| {target} | {rate:,.0f} | {accesses} | {stored} | {more} |", flush=True)
 
 
 if __name__ == "__main__":
