@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# soak-only
 # time-limit: 600
 #
 # GRUB in the MBR of a hard disk loads Debian's kernel, which reads the emulated disk.
