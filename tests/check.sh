@@ -89,23 +89,55 @@ variants() {
     step lint make BUILD=build lint
 }
 
+# What `fuzz_smoke` does with each target.
+fuzz_one() {
+    mkdir -p "$log/corpus/$1"
+    rm -rf "$log/seeds/$1"
+    tests/fuzz/corpus.py unpack "$1" "$log/seeds/$1"
+    "build-fuzz/fuzz/$1" -runs=20000 -max_total_time="${FUZZ_SECONDS:-5}" -seed=1 -timeout=20 \
+        -max_len=512 "$log/corpus/$1" "$log/seeds/$1"
+}
+
 fuzz_smoke() {
     step build-fuzz build build-fuzz fuzz --cc=clang --enable-fuzz --enable-asan --enable-ubsan
-    for target in build-fuzz/fuzz/*; do
-        [ -f "$target" ] && [ -x "$target" ] || continue
-        name=$(basename "$target")
-        mkdir -p "$log/corpus/$name"
-        rm -rf "$log/seeds/$name"
-        tests/fuzz/corpus.py unpack "$name" "$log/seeds/$name"
-        step "fuzz-$name" "$target" -runs=20000 -max_total_time="${FUZZ_SECONDS:-5}" -seed=1 \
-            -timeout=20 -max_len=512 "$log/corpus/$name" "$log/seeds/$name"
+    targets=$(find build-fuzz/fuzz -maxdepth 1 -type f -perm -u+x -printf '%f\n' | sort)
+    # shellcheck disable=SC2016 # for the inner shell
+    echo "$targets" | LOG=$log xargs -P "$jobs" -I '{}' sh -c '
+        tests/check.sh fuzz-one "{}" >"$LOG/fuzz-{}.log" 2>&1
+        echo $? >"$LOG/fuzz-{}.status"'
+    for name in $targets; do
+        if [ "$(cat "$log/fuzz-$name.status")" -eq 0 ]; then
+            pass "fuzz-$name"
+        else
+            fail "fuzz-$name" "$log/fuzz-$name.log"
+        fi
     done
 }
 
-lab() {
+# Other compilers, lint and fuzzers use the processors that the lab, which has one, leaves idle.
+beside_the_lab() {
+    nice -n 10 tests/check.sh beside >"$log/beside.log" 2>&1 &
+    beside=$!
+}
+
+join_beside() {
+    wait "$beside"
+    grep -v '^[0-9]* passed' "$log/beside.log"
+    counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log/beside.log" | tail -n 1)
+    if [ -n "$counts" ]; then
+        passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
+    else
+        fail beside "$log/beside.log"
+    fi
+}
+
+build_for_lab() {
     step build build build all --enable-werror
     step build-variants make -j"$jobs" lab-variants
     [ "$failed" -eq 0 ] || finish
+}
+
+lab() {
     [ $# -gt 0 ] || set -- $(tests/lab/lab list)
     tests/lab/lab run "$@" >"$log/lab.log" 2>&1 &
     pid=$!
@@ -120,12 +152,17 @@ lab() {
 }
 
 mkdir -p "$log"
-tests/lab/packages.sh >"$log/packages.log" 2>&1 || { fail packages "$log/packages.log"; finish; }
 case $mode in
-all) unit; qtests; variants; fuzz_smoke; lab ;;
+beside | fuzz-one) ;; # by ourselves
+*) tests/lab/packages.sh >"$log/packages.log" 2>&1 || { fail packages "$log/packages.log"; finish; } ;;
+esac
+case $mode in
+all) unit; qtests; build_for_lab; beside_the_lab; lab; join_beside ;;
+beside) variants; fuzz_smoke ;;
+fuzz-one) fuzz_one "$@"; exit ;;
 unit) unit; qtests ;;
-lab) lab "$@" ;;
-soak) unit; qtests; FUZZ_SECONDS=300 fuzz_smoke; LAB_SOAK=1 lab ;;
+lab) build_for_lab; lab "$@" ;;
+soak) unit; qtests; FUZZ_SECONDS=300 fuzz_smoke; build_for_lab; LAB_SOAK=1 lab ;;
 *) echo "usage: $0 [all|unit|lab [SCENARIO...]|soak]" >&2; exit 2 ;;
 esac
 finish
