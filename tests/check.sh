@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # check - run the tests: unit and device tests under sanitizers, qtest-port tests, fuzz smoke, then
 # real Xen.
-#   tests/check.sh [all|unit|lab [SCENARIO...]|soak]
+#   tests/check.sh [all|unit|qtest|lab [SCENARIO...]|soak]
 # Ends with a line `N passed, N failed`; details are in build/check/*.log.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -78,8 +78,9 @@ unit() {
 # Clients of the test port against the whole program; seconds.
 qtests() {
     step build-qtests build build-asan qtests --enable-asan --enable-ubsan --enable-werror
+    run_all build-asan/tests/qtest-*
     for program in build-asan/tests/qtest-*; do
-        [ -x "$program" ] && run_tests "$program"
+        report_tests "$program"
     done
 }
 
@@ -161,8 +162,9 @@ all) unit; qtests; build_for_lab; beside_the_lab; lab; join_beside ;;
 beside) variants; fuzz_smoke ;;
 fuzz-one) fuzz_one "$@"; exit ;;
 unit) unit; qtests ;;
+qtest) qtests ;;
 lab) build_for_lab; lab "$@" ;;
 soak) unit; qtests; FUZZ_SECONDS=300 fuzz_smoke; build_for_lab; LAB_SOAK=1 lab ;;
-*) echo "usage: $0 [all|unit|lab [SCENARIO...]|soak]" >&2; exit 2 ;;
+*) echo "usage: $0 [all|unit|qtest|lab [SCENARIO...]|soak]" >&2; exit 2 ;;
 esac
 finish
