@@ -62,26 +62,36 @@ report_tests() { # report_tests PROGRAM
     fi
 }
 
+run_and_report() {
+    run_all "$@"
+    for program in "$@"; do
+        report_tests "$program"
+    done
+}
+
+unit_programs() {
+    find build-asan/tests -maxdepth 1 -perm -u+x -type f \( -name 'hw-*' -o -name 'unit-*' \) | sort
+}
+
+# These single-step processes, or wait for many to die; minutes.
+slow='unit-(recover|blkback|supervisor|upgrade)'
+
+# shellcheck disable=SC2046 # names without blanks
 unit() {
     step build-asan build build-asan tests --enable-asan --enable-ubsan --enable-werror
     [ "$failed" -eq 0 ] || finish
-    programs=$(find build-asan/tests -maxdepth 1 -perm -u+x -type f \( -name 'hw-*' -o -name 'unit-*' \) | sort)
-    # The longest ones first, so that nothing waits for them at the end.
-    slow='unit-(recover|blkback|supervisor|upgrade)'
-    # shellcheck disable=SC2046 # names without blanks
-    run_all $(echo "$programs" | grep -E "$slow") $(echo "$programs" | grep -vE "$slow")
-    for program in $programs; do
-        report_tests "$program"
-    done
+    run_and_report $(unit_programs | grep -vE "$slow")
+}
+
+# shellcheck disable=SC2046
+slow_unit() {
+    run_and_report $(unit_programs | grep -E "$slow")
 }
 
 # Clients of the test port against the whole program; seconds.
 qtests() {
     step build-qtests build build-asan qtests --enable-asan --enable-ubsan --enable-werror
-    run_all build-asan/tests/qtest-*
-    for program in build-asan/tests/qtest-*; do
-        report_tests "$program"
-    done
+    run_and_report build-asan/tests/qtest-*
 }
 
 variants() {
@@ -115,7 +125,7 @@ fuzz_smoke() {
     done
 }
 
-# Other compilers, lint and fuzzers use the processors that the lab, which has one, leaves idle.
+# Slow tests, other compilers, lint and fuzzers use the processors that the lab, which has one, leaves idle.
 beside_the_lab() {
     nice -n 10 tests/check.sh beside >"$log/beside.log" 2>&1 &
     beside=$!
@@ -159,12 +169,12 @@ beside | fuzz-one) ;; # by ourselves
 esac
 case $mode in
 all) unit; qtests; build_for_lab; beside_the_lab; lab; join_beside ;;
-beside) variants; fuzz_smoke ;;
+beside) slow_unit; variants; fuzz_smoke ;;
 fuzz-one) fuzz_one "$@"; exit ;;
-unit) unit; qtests ;;
+unit) unit; slow_unit; qtests ;;
 qtest) qtests ;;
 lab) build_for_lab; lab "$@" ;;
-soak) unit; qtests; FUZZ_SECONDS=300 fuzz_smoke; build_for_lab; LAB_SOAK=1 lab ;;
+soak) unit; slow_unit; qtests; FUZZ_SECONDS=300 fuzz_smoke; build_for_lab; LAB_SOAK=1 lab ;;
 *) echo "usage: $0 [all|unit|qtest|lab [SCENARIO...]|soak]" >&2; exit 2 ;;
 esac
 finish

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# soak-only
 # time-limit: 600
 #
 # GRUB on a CD loads Debian's kernel; the guest's init sees its devices and powers off by ACPI.
