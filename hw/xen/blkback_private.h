@@ -25,7 +25,7 @@ enum {
 struct blk_grant {
     void *page;
     uint32_t ref;
-    uint16_t users; /* segments in flight */
+    uint32_t users; /* segments in flight: of all requests it may be the same page */
     uint16_t next;  /* in its bucket: place + 1 */
     uint64_t used;  /* the clock at its last use */
 };

@@ -228,6 +228,33 @@ static void both_share_page_and_wake_each_other(void **state)
     assert_int_equal(write(a, "", 1), -1); /* one way */
 }
 
+/* A captured worker could have us write to a page that is not there, or to a pipe that is full. */
+static void keeps_what_is_ours(void **state)
+{
+    static const char *const names[] = { SUPERVISED_HANDOVER, SUPERVISED_WAKE_MODEL,
+                                         SUPERVISED_WAKE_PV };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        struct supervised_message m = { .type = SUPERVISED_HOLD };
+        int other = memfd_create("other", MFD_CLOEXEC), fd = held_find(&s.pv->held, names[i]);
+
+        snprintf(m.name, sizeof m.name, "%s", names[i]);
+        assert_int_equal(supervised_send(theirs, &m, other, 0), 0);
+        assert_true(message_receive(s.pv));
+        assert_int_equal(held_find(&s.pv->held, names[i]), fd);
+        m.type = SUPERVISED_DROP;
+        assert_int_equal(supervised_send(theirs, &m, -1, 0), 0);
+        assert_true(message_receive(s.pv));
+        assert_int_equal(held_find(&s.pv->held, names[i]), fd);
+        assert_false(one_file(fd, other));
+        assert_int_equal(supervised_receive(theirs, &m, &fd, NULL, MSG_DONTWAIT), 1);
+        assert_int_equal(m.type, SUPERVISED_ACK);
+        assert_int_equal(m.value, EINVAL);
+        close(other);
+    }
+}
+
 /* A PV worker that is not started again has no disk any more. */
 static void gives_disks_back(void **state)
 {
@@ -498,6 +525,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         T(both_share_page_and_wake_each_other),
+        T(keeps_what_is_ours),
         T(gives_disks_back),
         T(opens_and_locks),
         T(reads_only),

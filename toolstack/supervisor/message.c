@@ -20,12 +20,24 @@ struct message {
     int fd;
 };
 
+/* What we have made ourselves, and use: a captured worker must not put something else there. */
+static bool is_ours(const char *name)
+{
+    static const char *const ours[] = { "vitals", SUPERVISED_HANDOVER, SUPERVISED_WAKE_MODEL,
+                                        SUPERVISED_WAKE_PV };
+
+    for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+        if (!strcmp(name, ours[i]))
+            return true;
+    return false;
+}
+
 static void hold(struct message *c)
 {
     struct worker *w = c->w;
     int ret = -EINVAL;
 
-    if (strcmp(c->m->name, "vitals")) { /* that one is ours */
+    if (!is_ours(c->m->name)) {
         ret = held_put(&w->held, c->m->name, c->fd);
         c->fd = -1;
     }
@@ -38,7 +50,7 @@ static void hold(struct message *c)
 
 static void drop(struct message *c)
 {
-    int ret = held_drop(&c->w->held, c->m->name);
+    int ret = is_ours(c->m->name) ? -EINVAL : held_drop(&c->w->held, c->m->name);
 
     worker_tell(c->w, SUPERVISED_ACK, (uint32_t)-ret, c->m->name, -1);
 }
