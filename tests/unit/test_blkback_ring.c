@@ -432,6 +432,11 @@ static void xsa_155_ring_changed_at_any_time(void **state)
                 else
                     put(front_indirect(&f, k & 2 ? BLKIF_READ : BLKIF_WRITE, i, 0, 0, 200, 600));
             go();
+            if (f.conn->broken) {
+                /* A segment has come to name the ring's own page, and was read into. */
+                assert_int_not_equal(*front_index(&f, 0, BLKIF_REQ_PROD), f.queue[0].req_prod);
+                break;
+            }
             f.queue[0].rsp_cons += 8; /* whatever they say */
             assert_int_equal(*front_index(&f, 0, BLKIF_RSP_PROD), f.queue[0].rsp_cons);
         }
