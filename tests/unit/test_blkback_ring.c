@@ -41,7 +41,8 @@ static void end(void)
     for (unsigned i = 0; i < f.conn->queues; i++) {
         struct blk_queue *q = &f.conn->queue[i];
 
-        assert_int_equal(q->unused, q->ring.slots);
+        if (!f.conn->broken) /* else requests may wait, which nobody will start */
+            assert_int_equal(q->unused, q->ring.slots);
         assert_int_equal(q->memory.spare, BLK_BOUNCE);
         for (unsigned n = 0; n < q->memory.grants; n++)
             assert_int_equal(q->memory.grant[n].users, 0);
