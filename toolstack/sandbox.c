@@ -10,12 +10,11 @@
  */
 #include "toolstack/sandbox.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -30,7 +29,7 @@ enum {
     /* Threads of all processes with this user id: two device models during an upgrade with four
      * disks each and four threads for a disk, the PV worker with 32 disks, and some. */
     SANDBOX_THREADS = 256,
-    SANDBOX_SPARE_FDS = 256, /* connections, media and PV disks that come later */
+    SANDBOX_SPARE_FDS = 288, /* connections, media and PV disks that come later */
 };
 
 /* Any directory that surely exists; only our own namespace sees the mount. */
@@ -48,20 +47,14 @@ static int failed(struct error *e, const char *what)
 
 /* ---- Limits --------------------------------------------------------------------------------- */
 
-/* The descriptor of the directory that we read is among them: one too many does no harm. */
-static int highest_fd(void)
+/* All below are in use. Those above that are in use, too, take from what is to spare. */
+static int lowest_free_fd(void)
 {
-    DIR *dir = opendir("/proc/self/fd");
-    struct dirent *d;
-    int highest = -1;
+    int fd = open("/", O_PATH | O_CLOEXEC);
 
-    if (!dir)
-        return -1;
-    while ((d = readdir(dir)))
-        if (d->d_name[0] != '.' && atoi(d->d_name) > highest)
-            highest = atoi(d->d_name);
-    closedir(dir);
-    return highest;
+    if (fd >= 0)
+        close(fd);
+    return fd;
 }
 
 /* The hard limit too; never more than before. RLIMIT_FSIZE is none of these: images are big. */
@@ -78,13 +71,13 @@ static int limit(int resource, rlim_t n)
 
 static int set_limits(const struct sandbox *s, struct error *e)
 {
-    int highest = highest_fd();
+    int lowest = lowest_free_fd();
 
-    if (highest < 0)
-        return failed(e, "/proc/self/fd, to count our descriptors");
+    if (lowest < 0)
+        return failed(e, "a descriptor, to see how many we have");
     if (limit(RLIMIT_CORE, 0) < 0 ||
         (!s->shared_user && limit(RLIMIT_NPROC, SANDBOX_THREADS) < 0) ||
-        limit(RLIMIT_NOFILE, (rlim_t)highest + 1 + SANDBOX_SPARE_FDS) < 0)
+        limit(RLIMIT_NOFILE, (rlim_t)lowest + SANDBOX_SPARE_FDS) < 0)
         return failed(e, "resource limits");
     return 0;
 }
@@ -147,14 +140,16 @@ static int empty_root(struct error *e)
 
 /* ---- Identity ------------------------------------------------------------------------------- */
 
-/* Up to the first one that the kernel does not know. */
+/* Up to the first one that the kernel does not know. The supervisor has dropped most already, and
+ * to ask is cheaper: a successor's guest waits. */
 static int drop_bounding(void)
 {
-    int cap = 0;
+    int cap = 0, has;
 
-    while (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+    while ((has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) == 0 ||
+           (has == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0))
         cap++;
-    return errno == EINVAL && cap ? 0 : -1;
+    return has < 0 && errno == EINVAL && cap ? 0 : -1;
 }
 
 static int drop_capabilities(void)
