@@ -6,10 +6,10 @@
  *
  * Kills the process of this role (model, pv) under the supervisor with this process id, COUNT
  * times or until FILE has the marker or the supervisor has ended. Before each death it dozes up to
- * DOZE milliseconds; after two short dozes in a row comes one that is longer than a start takes,
- * because five deaths without anything done in between are a crash loop, by design. Each death
- * must have a successor within a minute. Prints the number of deaths.
- * Exit status: 0, 1 no successor came (said on stderr), 2 usage.
+ * DOZE milliseconds; after two short dozes in a row comes one of twice DOZE, which must be longer
+ * than a start takes: five deaths without anything done in between are a crash loop, by design.
+ * Each death must have a successor within a minute. Prints the number of deaths. Exit status: 0, 1
+ * no successor came (said on stderr), 2 usage.
  */
 #include <errno.h>
 #include <signal.h>
@@ -23,9 +23,7 @@
 enum {
     STEP_MS = 5,
     PATIENCE_MS = 60000,
-    HASTY_MS = 400, /* a doze below this may end before the successor has served anything */
     HASTY_ROW = 2,
-    LONG_MS = 1200,
 };
 
 static void pause_ms(long ms)
@@ -119,10 +117,10 @@ static long next_doze(long most)
     static int hasty;
     long ms = random() % (most > 0 ? most : 1);
 
-    hasty = ms < HASTY_MS ? hasty + 1 : 0;
+    hasty = ms < most * 2 / 3 ? hasty + 1 : 0; /* it may not have served anything then */
     if (hasty > HASTY_ROW) {
         hasty = 0;
-        ms = LONG_MS;
+        ms = 2 * most;
     }
     return ms;
 }
