@@ -8,8 +8,8 @@
  */
 #include <elf.h>
 #include <link.h>
-#include <pthread.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "hw/core/bits.h"
@@ -98,20 +98,14 @@ static void note_program(void)
         strncpy(noted.module[0].name, slash + 1, sizeof noted.module[0].name - 1);
 }
 
+/* The kernel puts the program's name at the end of the stack that it starts a program with. To ask
+ * the C library would have it read /proc/self/maps, while a guest waits. */
 void crash_trace_prepare(void)
 {
-    pthread_attr_t attr;
-    void *at;
-    size_t bytes;
-
     memset(&noted, 0, sizeof noted);
     dl_iterate_phdr(note_module, NULL);
     note_program();
-    if (pthread_getattr_np(pthread_self(), &attr))
-        return;
-    if (!pthread_attr_getstack(&attr, &at, &bytes))
-        noted.stack_end = (uintptr_t)at + bytes;
-    pthread_attr_destroy(&attr);
+    noted.stack_end = getauxval(AT_EXECFN) & ~(uintptr_t)7;
 }
 
 /* ---- in the handler ------------------------------------------------------------------------- */

@@ -404,12 +404,12 @@ another_worker()
 
 # kill_workers NAME model|pv COUNT MARKER [DOZE]: kill -9 at random moments, COUNT times or until the
 # guest says MARKER on its serial port (empty: or until it is gone); adds to $kills. Each death must
-# have a successor. DOZE: milliseconds between two deaths, at most (600; in a soak 250, with the machine
+# have a successor. DOZE: milliseconds between two deaths, at most (600; in a soak 400, with the machine
 # for itself).
 kill_workers()
 {
     local supervisor killed status doze=${5:-600}
-    [ "$LAB_SOAK" != 1 ] || doze=${5:-250}
+    [ "$LAB_SOAK" != 1 ] || doze=${5:-400}
     supervisor=$(dm_pid "$1")
     [ -n "$supervisor" ] || fail "guest $1 has no device model"
     if [ -n "$4" ]; then

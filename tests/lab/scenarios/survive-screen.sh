@@ -8,7 +8,7 @@
 is_hvmdm || skip "only hvmdm survives this"
 ctl=/usr/libexec/hvmdm-ctl
 rounds=016 count=20
-[ "$LAB_SOAK" != 1 ] || { rounds=600; count=500; }
+[ "$LAB_SOAK" != 1 ] || { rounds=450; count=500; }
 
 # picture WORK FILE KILLS
 picture()

@@ -6,10 +6,10 @@
  *
  * Kills the process of this role (model, pv) under the supervisor with this process id, COUNT
  * times or until FILE has the marker or the supervisor has ended. Before each death it dozes up to
- * DOZE milliseconds; after two short dozes in a row comes one of twice DOZE, which must be longer
- * than a start takes: five deaths without anything done in between are a crash loop, by design.
- * Each death must have a successor within a minute. Prints the number of deaths. Exit status: 0, 1
- * no successor came (said on stderr), 2 usage.
+ * DOZE milliseconds; after two short dozes in a row comes one of three times DOZE, which must be
+ * longer than a start takes: five deaths without anything done in between are a crash loop, by
+ * design. Each death must have a successor within a minute. Prints the number of deaths. Exit
+ * status: 0, 1 no successor came (said on stderr), 2 usage.
  */
 #include <errno.h>
 #include <signal.h>
@@ -120,7 +120,7 @@ static long next_doze(long most)
     hasty = ms < most * 2 / 3 ? hasty + 1 : 0; /* it may not have served anything then */
     if (hasty > HASTY_ROW) {
         hasty = 0;
-        ms = 2 * most;
+        ms = 3 * most;
     }
     return ms;
 }
