@@ -11,9 +11,8 @@ count=15
 guest_create outage memory=64 \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$(payload outage o$(printf %03d $count))"
 wait_serial outage 120 "outage: begin"
-sleep 3
 # One program kills and waits: a shell would start others, which are no part of what is measured.
-kill_workers outage model $count "" 600
+kill_workers outage model $count "" 1000
 wait_serial outage 120 "outage: end"
 tr -d '\r' <$guests/outage.serial | awk '/^outage [0-9]/ { print $2 }' | sort -n >/results/outage.txt
 awk '{ v[NR] = $1 } END { printf "  %d deaths: median %d, shortest %d, longest %d\n", NR, v[int((NR + 1) / 2)], v[1], v[NR] }' \

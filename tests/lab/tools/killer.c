@@ -182,6 +182,7 @@ int main(int argc, char **argv)
     count = atol(argv[optind + 2]);
     doze = atol(argv[optind + 3]);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid());
+    pause_ms(3 * doze); /* what has started us is over then, and no part of what is measured */
     while (killed < count) {
         pause_ms(doze > 0 ? random() % doze : 0);
         pid = another(supervisor, name, 0);
