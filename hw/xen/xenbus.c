@@ -137,7 +137,7 @@ static void disconnect(struct xenbus_device *d)
 {
     bool begun = d->connecting;
 
-    d->connecting = d->connected = false;
+    d->connecting = d->connected = d->closing = d->heir = false;
     if (begun && d->bus->ops->disconnect)
         d->bus->ops->disconnect(d);
 }
@@ -153,10 +153,11 @@ static void finish(struct xenbus_device *d)
 }
 
 /* What a device held that is gone for good, the toolstack may want at once. What is in flight comes
- * to its end before: then this is tried again. */
+ * to its end before: then this is tried again, whatever the front end does meanwhile. */
 static void close_down(struct xenbus_device *d, bool online)
 {
-    if (d->connected && d->bus->ops->idle && !d->bus->ops->idle(d))
+    d->closing = d->connected && d->bus->ops->idle && !d->bus->ops->idle(d);
+    if (d->closing)
         return;
     disconnect(d);
     if (!online)
@@ -182,7 +183,6 @@ static void refuse(struct xenbus_device *d, int err)
 {
     disconnect(d);
     complain(d, err);
-    d->refused = true;
     set_state(d, XENBUS_CLOSING);
 }
 
@@ -249,13 +249,15 @@ static void try_connect(struct xenbus_device *d)
         refuse(d, ret);
 }
 
-/* From Connected without a connection of ours: a predecessor had it. Its indices are in the page,
- * and a channel that was just bound is pending, so nothing is lost. No state is written. If it
- * cannot go on, the guest has to connect anew. */
+/* Without a connection of ours, where xenstore shows one: a predecessor had it. Its indices are in
+ * the page, and a channel that was just bound is pending, so nothing is lost. No state is written.
+ * If it cannot go on, the guest has to connect anew. */
 static void adopt(struct xenbus_device *d)
 {
     int ret;
 
+    if (d->connected || !d->heir)
+        return;
     d->adopting = true;
     ret = connect(d);
     d->adopting = false;
@@ -293,7 +295,17 @@ static void in_connected(struct xenbus_device *d, uint32_t online, uint32_t fron
         set_state(d, XENBUS_CLOSING);
     else if (front == XENBUS_INITIALISING || front == XENBUS_INIT_WAIT)
         set_state(d, XENBUS_CLOSING); /* it began anew while nobody was looking */
-    else if (!d->connected)
+    else
+        adopt(d);
+}
+
+/* From the toolstack or from us. A front end that never connected has nothing to close. One that is
+ * in use goes on for as long as its users like, Connected or (older Linux, a mounted disk) Closing. */
+static void in_closing(struct xenbus_device *d, uint32_t online, uint32_t front)
+{
+    if (front <= XENBUS_INIT_WAIT || front == XENBUS_CLOSED)
+        close_down(d, online != 0);
+    else if (front == XENBUS_CONNECTED || front == XENBUS_CLOSING)
         adopt(d);
 }
 
@@ -319,8 +331,10 @@ static void step(struct xenbus_device *d)
         front = XENBUS_UNKNOWN;
     if (front != XENBUS_INITIALISING)
         d->failed = false;
-    if (front != XENBUS_CONNECTED)
-        d->refused = false;
+    if (state != XENBUS_CONNECTED && state != XENBUS_CLOSING)
+        d->heir = false;
+    else if (d->closing)
+        front = XENBUS_CLOSED;
     switch (state) {
     case XENBUS_INITIALISING:
         if (online)
@@ -333,11 +347,7 @@ static void step(struct xenbus_device *d)
         in_connected(d, online, front);
         return;
     case XENBUS_CLOSING:
-        /* From the toolstack or from us. A front end that never connected has nothing to close. */
-        if (front <= XENBUS_INIT_WAIT || front == XENBUS_CLOSED)
-            close_down(d, online != 0);
-        else if (front == XENBUS_CONNECTED && !d->connected && !d->refused)
-            adopt(d); /* it may be in use for as long as it likes (a mounted disk) */
+        in_closing(d, online, front);
         return;
     case XENBUS_CLOSED:
         in_closed(d, online, front);
@@ -424,6 +434,7 @@ static struct xenbus_device *add(struct xenbus *bus, uint32_t devid)
     memset(d, 0, bus->ops->size);
     d->bus = bus;
     d->devid = devid;
+    d->heir = true;
     snprintf(d->back, sizeof d->back, "%s/%u", bus->root, devid);
     if (xenbus_read(d, "frontend", d->front, sizeof d->front) <= 0)
         return NULL; /* half-made or half-removed: its next change brings us back */
@@ -531,8 +542,10 @@ void xenbus_pause(struct xenbus *bus)
 {
     bus->paused = bus->leaving = true;
     for (unsigned i = 0; i < bus->ops->max; i++)
-        if (place(bus, i)->used)
+        if (place(bus, i)->used) {
             finish(place(bus, i));
+            place(bus, i)->heir = true; /* of ourselves */
+        }
 }
 
 void xenbus_close(struct xenbus *bus)

@@ -46,7 +46,9 @@ struct xenbus_device {
      * errno says. */
     struct error why;
     /* private */
-    bool used, seen, opening, connecting, failed, refused, busy, again;
+    bool used, seen, opening, connecting, failed, busy, again;
+    bool heir;                   /* what xenstore shows of a connection is a predecessor's */
+    bool closing;                /* it was begun, and what is in flight is waited for */
     char back[XENBUS_PATH];      /* backend/TYPE/N/D */
     char front[XENBUS_PATH];     /* the front end's directory */
     char state[XENBUS_PATH + 8]; /* its state node */
