@@ -337,6 +337,8 @@ static void step(struct xenbus_device *d)
         front = XENBUS_CLOSED;
     switch (state) {
     case XENBUS_INITIALISING:
+        if (d->ready)
+            finish(d); /* removed and made anew, while nobody was looking */
         if (online)
             offer(d, online);
         return;

@@ -414,6 +414,22 @@ static void removed_by_force(void **state)
     assert_int_equal(t.finis, 2);
 }
 
+/* Another device of the same number, before anybody has seen that the old one is gone. */
+static void removed_and_made_anew(void **state)
+{
+    struct xenstored *x = connected(state);
+
+    front_state(x, "4", 4);
+    xenstored_erase(x, BACK);
+    xenstored_put(x, FRONT "/state", "1");
+    create(x);
+    expect_state(x, 2);
+    assert_int_equal(t.inits, 2);
+    guest_connects(x);
+    expect_state(x, 4);
+    assert_int_equal(held(), 2);
+}
+
 /* A successor goes on with what it finds, and the guest hears nothing. */
 static void adopted(void **state)
 {
@@ -791,6 +807,7 @@ int main(void)
         T(odd_directories),
         T(removed_while_connected),
         T(removed_by_force),
+        T(removed_and_made_anew),
         T(adopted),
         T(not_to_be_adopted),
         T(in_use_while_closing),
