@@ -25,7 +25,7 @@
 
 enum { READ = 2, DIRECTORY = 1, WATCH = 4, UNWATCH = 5, WRITE = 11, RM = 13, EVENT = 15, ERR = 16 };
 enum { BEGIN = 6, END = 7 };
-enum { CLIENTS = 4, NODES = 256, WATCHES = 160 };
+enum { CLIENTS = 4, NODES = 256, WATCHES = 160, TRANSACTIONS = 8 };
 
 struct message {
     uint32_t type, request, transaction, length;
@@ -45,11 +45,20 @@ struct watch {
     bool relative;
 };
 
+/* In the place of its number. */
+struct transaction {
+    uint32_t id;
+    unsigned begun; /* changes before it */
+    char path[160]; /* what it writes; "": nothing yet */
+    struct message write;
+};
+
 struct daemon {
     int clients[CLIENTS];
     struct node nodes[NODES];
     struct watch watches[WATCHES];
-    unsigned transactions; /* begun so far */
+    struct transaction transactions[TRANSACTIONS];
+    unsigned begun, changes; /* transactions and changes so far */
 };
 
 static const char home[] = "/local/domain/0/";
@@ -105,6 +114,7 @@ static void send_event(const struct watch *w, const char *path)
 
 static void changed(struct daemon *d, const char *path)
 {
+    d->changes++;
     for (int i = 0; i < WATCHES; i++)
         if (d->watches[i].fd && below(path, d->watches[i].path))
             send_event(&d->watches[i], path);
@@ -142,7 +152,7 @@ static void do_read(struct daemon *d, int fd, const struct message *m, const cha
         reply(fd, m, ERR, "ENOENT", 7);
 }
 
-static void do_write(struct daemon *d, int fd, const struct message *m, const char *path)
+static bool put_node(struct daemon *d, const struct message *m, const char *path)
 {
     struct node *n = find_node(d, path);
     size_t at = strlen(m->body) + 1;
@@ -150,26 +160,53 @@ static void do_write(struct daemon *d, int fd, const struct message *m, const ch
     for (int i = 0; i < NODES && !n; i++)
         if (!d->nodes[i].used)
             n = &d->nodes[i];
-    if (!n || m->length - at > sizeof n->value) {
-        reply(fd, m, ERR, "ENOSPC", 7);
-        return;
-    }
+    if (!n || m->length - at > sizeof n->value)
+        return false;
     n->used = true;
     snprintf(n->path, sizeof n->path, "%s", path);
     n->length = m->length - (uint32_t)at;
     memcpy(n->value, m->body + at, n->length);
-    reply(fd, m, WRITE, "OK", 3);
-    changed(d, path);
+    return true;
 }
 
-static void do_rm(struct daemon *d, int fd, const struct message *m, const char *path)
+static struct transaction *find_transaction(struct daemon *d, uint32_t id)
 {
-    reply(fd, m, RM, "OK", 3);
+    struct transaction *t = &d->transactions[id % TRANSACTIONS];
+
+    return t->id == id ? t : NULL;
+}
+
+static void do_write(struct daemon *d, int fd, const struct message *m, const char *path)
+{
+    struct transaction *t = m->transaction ? find_transaction(d, m->transaction) : NULL;
+
+    if (m->transaction && (!t || t->path[0])) {
+        reply(fd, m, ERR, "EINVAL", 7);
+    } else if (t) {
+        t->write = *m;
+        snprintf(t->path, sizeof t->path, "%s", path);
+        reply(fd, m, WRITE, "OK", 3);
+    } else if (put_node(d, m, path)) {
+        reply(fd, m, WRITE, "OK", 3);
+        changed(d, path);
+    } else {
+        reply(fd, m, ERR, "ENOSPC", 7);
+    }
+}
+
+static void erase(struct daemon *d, const char *path)
+{
     for (int i = 0; i < NODES; i++)
         if (d->nodes[i].used && below(d->nodes[i].path, path)) {
             d->nodes[i].used = false;
             changed(d, d->nodes[i].path);
         }
+}
+
+static void do_rm(struct daemon *d, int fd, const struct message *m, const char *path)
+{
+    reply(fd, m, RM, "OK", 3);
+    erase(d, path);
 }
 
 static void do_directory(struct daemon *d, int fd, const struct message *m, const char *path)
@@ -219,10 +256,42 @@ static void do_watch(struct daemon *d, int fd, const struct message *m, const ch
 
 static void do_begin(struct daemon *d, int fd, const struct message *m)
 {
-    char id[16];
-    int n = snprintf(id, sizeof id, "%u", ++d->transactions);
+    uint32_t id = ++d->begun;
+    struct transaction *t = &d->transactions[id % TRANSACTIONS];
+    char text[16];
+    int n = snprintf(text, sizeof text, "%u", id);
 
-    reply(fd, m, BEGIN, id, (uint32_t)n + 1);
+    t->id = id;
+    t->begun = d->changes;
+    t->path[0] = '\0';
+    reply(fd, m, BEGIN, text, (uint32_t)n + 1);
+}
+
+/* As old ones of Xen do it: it fails if anything has changed since it began. */
+static void do_end(struct daemon *d, int fd, const struct message *m)
+{
+    struct transaction *t = find_transaction(d, m->transaction);
+    struct node *race = find_node(d, "/at-commit");
+    bool commit = t && t->path[0] && m->body[0] == 'T';
+    char name[sizeof race->value + 1], path[160];
+
+    if (commit && race) {
+        snprintf(name, sizeof name, "%.*s", (int)race->length, race->value);
+        full_path(path, sizeof path, name);
+        race->used = false;
+        erase(d, path);
+    }
+    if (!t) {
+        reply(fd, m, ERR, "ENOENT", 7);
+    } else if (commit && (t->begun != d->changes || !put_node(d, &t->write, t->path))) {
+        reply(fd, m, ERR, "EAGAIN", 7);
+    } else {
+        reply(fd, m, END, "OK", 3);
+        if (commit)
+            changed(d, t->path);
+    }
+    if (t)
+        t->id = 0;
 }
 
 static void do_unwatch(struct daemon *d, int fd, const struct message *m, const char *path)
@@ -275,7 +344,7 @@ static bool serve_one(struct daemon *d, int fd)
         do_begin(d, fd, &m);
         return true;
     case END:
-        reply(fd, &m, END, "OK", 3);
+        do_end(d, fd, &m);
         return true;
     default:
         reply(fd, &m, ERR, "ENOSYS", 7);

@@ -5,9 +5,9 @@
  * Protocol: xenstore_wire.h.
  * Memory is constant: a guest that writes watched nodes without end fills a small queue, and then
  * the watch just fires for its whole tree.
- * Absent: transactions (the toolstack makes and removes device nodes in one; each of our own steps
- *         is a single write), permissions, directories of more than 4096 bytes, reconnecting after
- * xenstored died (nothing can; the watches fall silent and requests fail with -ENOTCONN).
+ * Absent: transactions of more than one write, permissions, directories of more than 4096 bytes,
+ *         reconnecting after xenstored died (nothing can; the watches fall silent and requests fail
+ *         with -ENOTCONN).
  */
 #include "toolstack/xenstore.h"
 
@@ -24,8 +24,9 @@
 
 enum {
     XS_TIMEOUT_MS = 5000,
-    XS_QUEUE = 32,      /* watch events that wait for the loop */
-    XS_EVENT_PATH = 256 /* longer paths fire the whole watch */
+    XS_QUEUE = 32,       /* watch events that wait for the loop */
+    XS_EVENT_PATH = 256, /* longer paths fire the whole watch */
+    XS_TRIES = 100,      /* of a transaction that meets others */
 };
 
 struct xs_event {
@@ -198,8 +199,8 @@ static int xs_error(const char *name)
 }
 
 /* Sends path NUL value (`nvalue` bytes, may be 0) and waits. The answer is in x->in then. */
-static int xs_call(struct xenstore *x, enum xs_type type, const char *path, const char *value,
-                   size_t nvalue)
+static int xs_call_in(struct xenstore *x, uint32_t transaction, enum xs_type type, const char *path,
+                      const char *value, size_t nvalue)
 {
     struct xs_message m; /* filled as far as it is sent */
     size_t npath = strlen(path) + 1;
@@ -212,6 +213,7 @@ static int xs_call(struct xenstore *x, enum xs_type type, const char *path, cons
     m.done = 0;
     m.header = (struct xs_header){ .type = type,
                                    .request = ++x->request,
+                                   .transaction = transaction,
                                    .length = (uint32_t)(npath + nvalue) };
     memcpy(m.body, path, npath);
     if (nvalue)
@@ -233,6 +235,12 @@ static int xs_call(struct xenstore *x, enum xs_type type, const char *path, cons
     if (x->in.header.type == XS_ERROR)
         return xs_error(x->in.body);
     return x->in.header.type == type ? 0 : -EPROTO;
+}
+
+static int xs_call(struct xenstore *x, enum xs_type type, const char *path, const char *value,
+                   size_t nvalue)
+{
+    return xs_call_in(x, 0, type, path, value, nvalue);
 }
 
 int xenstore_read(struct xenstore *x, const char *path, char *buf, size_t size)
@@ -275,6 +283,34 @@ int xenstore_read_u32(struct xenstore *x, const char *path, uint32_t *out)
 int xenstore_write(struct xenstore *x, const char *path, const char *value)
 {
     return xs_call(x, XS_WRITE, path, value, strlen(value));
+}
+
+/* -EAGAIN: somebody else has changed one of the two meanwhile. */
+static int xs_try_write_if(struct xenstore *x, const char *witness, const char *path,
+                           const char *value)
+{
+    int ret = xs_call(x, XS_TRANSACTION_START, "", NULL, 0), end;
+    uint32_t id;
+
+    if (ret < 0)
+        return ret;
+    id = (uint32_t)strtoul(x->in.body, NULL, 10);
+    if (!id)
+        return -EPROTO; /* that is none */
+    ret = xs_call_in(x, id, XS_READ, witness, NULL, 0);
+    if (ret == 0)
+        ret = xs_call_in(x, id, XS_WRITE, path, value, strlen(value));
+    end = xs_call_in(x, id, XS_TRANSACTION_END, ret == 0 ? "T" : "F", NULL, 0);
+    return ret < 0 ? ret : end;
+}
+
+int xenstore_write_if(struct xenstore *x, const char *witness, const char *path, const char *value)
+{
+    int ret = -EAGAIN;
+
+    for (unsigned i = 0; i < XS_TRIES && ret == -EAGAIN; i++)
+        ret = xs_try_write_if(x, witness, path, value);
+    return ret;
 }
 
 int xenstore_write_u32(struct xenstore *x, const char *path, uint32_t value)

@@ -54,6 +54,10 @@ MUST_CHECK int xenstore_read(struct xenstore *x, const char *path, char *buf, si
 /* A decimal number, nothing around it. -EINVAL otherwise. */
 MUST_CHECK int xenstore_read_u32(struct xenstore *x, const char *path, uint32_t *out);
 MUST_CHECK int xenstore_write(struct xenstore *x, const char *path, const char *value);
+/* The same, unless the node `witness` is not there (-ENOENT). Both in one transaction: a directory
+ * that somebody removes with its witness is not made anew by this. */
+MUST_CHECK int xenstore_write_if(struct xenstore *x, const char *witness, const char *path,
+                                 const char *value);
 MUST_CHECK int xenstore_write_u32(struct xenstore *x, const char *path, uint32_t value);
 MUST_CHECK int xenstore_remove(struct xenstore *x, const char *path);
 /* Names in a directory, each with its NUL, one behind the other. Returns the bytes used, or -errno.

@@ -71,11 +71,13 @@ uint32_t xenbus_front_number(struct xenbus_device *d, const char *key, uint32_t 
     return read_number(d, d->front, key, otherwise);
 }
 
+/* Unless the toolstack has removed the device: writing would make its directory anew. */
 static void write_key(struct xenbus_device *d, const char *dir, const char *key, const char *value)
 {
-    struct key k;
+    struct key witness, k;
 
-    if (xenstore_write(d->bus->x, join(&k, dir, key), value) == 0)
+    if (xenstore_write_if(d->bus->x, join(&witness, d->back, "frontend"), join(&k, dir, key),
+                          value) == 0)
         xenbus_progress(d->bus);
 }
 
@@ -90,11 +92,8 @@ static bool is_gone(struct xenbus_device *d)
 static void publish(struct xenbus_device *d, const char *dir, const char *key, const char *value)
 {
     char there[64];
-    int n = read_text(d, dir, key, there, sizeof there);
 
-    if (n == -ENOENT && is_gone(d))
-        return; /* writing would make the directory anew */
-    if (n < 0 || strcmp(there, value) != 0)
+    if (read_text(d, dir, key, there, sizeof there) < 0 || strcmp(there, value) != 0)
         write_key(d, dir, key, value);
 }
 
@@ -300,7 +299,8 @@ static void in_connected(struct xenbus_device *d, uint32_t online, uint32_t fron
 }
 
 /* From the toolstack or from us. A front end that never connected has nothing to close. One that is
- * in use goes on for as long as its users like, Connected or (older Linux, a mounted disk) Closing. */
+ * in use goes on for as long as its users like, Connected or (older Linux, a mounted disk) Closing.
+ */
 static void in_closing(struct xenbus_device *d, uint32_t online, uint32_t front)
 {
     if (front <= XENBUS_INIT_WAIT || front == XENBUS_CLOSED)

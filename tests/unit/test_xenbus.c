@@ -414,6 +414,30 @@ static void removed_by_force(void **state)
     assert_int_equal(t.finis, 2);
 }
 
+/* The toolstack removes the device between our look and our write. */
+static void stays_removed(void **state)
+{
+    struct xenstored *x = connected(state);
+    struct xenbus_device *d = &t.toys[0].dev;
+
+    front_state(x, "4", 4);
+    xenstored_put(x, "/at-commit", BACK);
+    front_state(x, "5", UINT32_MAX);
+    assert_int_equal(xenstored_get(x, BACK "/online"), UINT32_MAX);
+    assert_int_equal(t.finis, 1);
+    create(x);
+    expect_state(x, 2);
+    xenstored_put(x, "/at-commit", BACK);
+    xenbus_publish(d, "feature-more", "yes");
+    expect_state(x, UINT32_MAX);
+    assert_int_equal(xenstored_get(x, BACK "/feature-more"), UINT32_MAX);
+    create(x);
+    expect_state(x, 2);
+    xenstored_put(x, "/at-commit", "/another/one"); /* it meets somebody else: once again */
+    guest_connects(x);
+    expect_state(x, 4);
+}
+
 /* Another device of the same number, before anybody has seen that the old one is gone. */
 static void removed_and_made_anew(void **state)
 {
@@ -475,7 +499,8 @@ static void not_to_be_adopted(void **state)
     assert_int_equal(held(), 0);
 }
 
-/* xl block-detach of a mounted disk: older Linux says Closing, and goes on until it is unmounted. */
+/* xl block-detach of a mounted disk: older Linux says Closing, and goes on until it is unmounted.
+ */
 static void in_use_while_closing(void **state)
 {
     static const char *const fronts[] = { "4", "5" };
@@ -807,6 +832,7 @@ int main(void)
         T(odd_directories),
         T(removed_while_connected),
         T(removed_by_force),
+        T(stays_removed),
         T(removed_and_made_anew),
         T(adopted),
         T(not_to_be_adopted),

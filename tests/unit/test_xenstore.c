@@ -37,6 +37,28 @@ static void reads_and_writes(void **state)
     xenstored_stop(&x);
 }
 
+static void writes_if(void **state)
+{
+    struct xenstored x;
+    char text[16];
+
+    (void)state;
+    xenstored_start(&x);
+    assert_int_equal(xenstore_write_if(x.ours, "/a/w", "/a/b", "1"), -ENOENT);
+    assert_int_equal(xenstored_get(&x, "/a/b"), UINT32_MAX);
+    xenstored_put(&x, "/a/w", "here");
+    assert_int_equal(xenstore_write_if(x.ours, "/a/w", "/a/b", "1"), 0);
+    assert_int_equal(xenstored_get(&x, "/a/b"), 1);
+    xenstored_put(&x, "/other", "1");
+    xenstored_put(&x, "/at-commit", "/other");
+    assert_int_equal(xenstore_write_if(x.ours, "/a/w", "/a/b", "2"), 0); /* at the second try */
+    assert_int_equal(xenstored_get(&x, "/a/b"), 2);
+    xenstored_put(&x, "/at-commit", "/a");
+    assert_int_equal(xenstore_write_if(x.ours, "/a/w", "/a/b", "3"), -ENOENT);
+    assert_int_equal(xenstore_read(x.them, "/a/b", text, sizeof text), -ENOENT);
+    xenstored_stop(&x);
+}
+
 /* S21: what a guest may have written. */
 static void wild_values(void **state)
 {
@@ -212,13 +234,10 @@ static void nobody_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_and_writes),
-        cmocka_unit_test(wild_values),
-        cmocka_unit_test(lists),
-        cmocka_unit_test(says_running),
-        cmocka_unit_test(watches),
-        cmocka_unit_test(flood_is_bounded),
-        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(reads_and_writes), cmocka_unit_test(writes_if),
+        cmocka_unit_test(wild_values),      cmocka_unit_test(lists),
+        cmocka_unit_test(says_running),     cmocka_unit_test(watches),
+        cmocka_unit_test(flood_is_bounded), cmocka_unit_test(nobody_there),
         cmocka_unit_test(daemon_goes_away),
     };
 
