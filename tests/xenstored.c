@@ -120,10 +120,29 @@ static void changed(struct daemon *d, const char *path)
             send_event(&d->watches[i], path);
 }
 
+/* The path that is the value of this node, absolute; "": none. */
+static void path_in(struct daemon *d, const char *node, char *to, size_t size)
+{
+    const struct node *n = find_node(d, node);
+    char name[sizeof n->value + 1];
+
+    to[0] = '\0';
+    if (!n)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)n->length, n->value);
+    full_path(to, size, name);
+}
+
 static void do_read(struct daemon *d, int fd, const struct message *m, const char *path)
 {
     const struct node *n = find_node(d, path);
+    char broken[160];
 
+    path_in(d, "/broken", broken, sizeof broken);
+    if (!strcmp(path, broken)) {
+        reply(fd, m, ERR, "EIO", 4);
+        return;
+    }
     if (strstr(path, "/die"))
         _exit(0);
     if (strstr(path, "/long")) {
@@ -271,15 +290,13 @@ static void do_begin(struct daemon *d, int fd, const struct message *m)
 static void do_end(struct daemon *d, int fd, const struct message *m)
 {
     struct transaction *t = find_transaction(d, m->transaction);
-    struct node *race = find_node(d, "/at-commit");
     bool commit = t && t->path[0] && m->body[0] == 'T';
-    char name[sizeof race->value + 1], path[160];
+    char race[160];
 
-    if (commit && race) {
-        snprintf(name, sizeof name, "%.*s", (int)race->length, race->value);
-        full_path(path, sizeof path, name);
-        race->used = false;
-        erase(d, path);
+    path_in(d, "/at-commit", race, sizeof race);
+    if (commit && race[0]) {
+        erase(d, "/at-commit");
+        erase(d, race);
     }
     if (!t) {
         reply(fd, m, ERR, "ENOENT", 7);
@@ -389,19 +406,12 @@ static void daemon_run(int listener)
 
 /* ---- the test's side ---- */
 
-void xenstored_start(struct xenstored *x)
+static void start_daemon(struct xenstored *x)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
-    struct error e = { "" };
-    int listener;
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    *x = (struct xenstored){ .path = "/tmp/xenstored.XXXXXX" };
-    listener = mkstemp(x->path);
-    assert_true(listener >= 0);
-    close(listener);
-    unlink(x->path);
     memcpy(a.sun_path, x->path, sizeof x->path);
-    listener = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
     assert_int_equal(listen(listener, 4), 0);
     x->pid = fork();
@@ -411,6 +421,26 @@ void xenstored_start(struct xenstored *x)
         daemon_run(listener);
     }
     close(listener);
+}
+
+static void stop_daemon(struct xenstored *x)
+{
+    kill(x->pid, SIGKILL);
+    assert_int_equal(waitpid(x->pid, NULL, 0), x->pid);
+    unlink(x->path);
+}
+
+void xenstored_start(struct xenstored *x)
+{
+    struct error e = { "" };
+    int fd;
+
+    *x = (struct xenstored){ .path = "/tmp/xenstored.XXXXXX" };
+    fd = mkstemp(x->path);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(x->path);
+    start_daemon(x);
     x->loop = loop_new();
     assert_int_equal(xenstore_open(x->loop, x->path, &x->ours, &e), 0);
     assert_int_equal(xenstore_open(x->loop, x->path, &x->them, &e), 0);
@@ -421,9 +451,17 @@ void xenstored_stop(struct xenstored *x)
     xenstore_close(x->ours);
     xenstore_close(x->them);
     loop_free(x->loop);
-    kill(x->pid, SIGKILL);
-    assert_int_equal(waitpid(x->pid, NULL, 0), x->pid);
-    unlink(x->path);
+    stop_daemon(x);
+}
+
+void xenstored_restart(struct xenstored *x)
+{
+    struct error e = { "" };
+
+    stop_daemon(x);
+    start_daemon(x);
+    xenstore_close(x->them);
+    assert_int_equal(xenstore_open(x->loop, x->path, &x->them, &e), 0);
 }
 
 /* The daemon does one request after the other and sends a write's events before it looks at the

@@ -34,12 +34,29 @@ static const char *join(struct key *k, const char *dir, const char *name)
     return n < (int)sizeof k->path ? k->path : "";
 }
 
+/* What xenstore shows is not known, so nothing can follow from it. This process does nothing more:
+ * whoever comes after it finds all connections as if it had died. */
+static void lose(struct xenbus *bus, const char *why)
+{
+    bus->paused = bus->leaving = true;
+    xenstore_give_up(bus->x, why);
+}
+
+/* Of a question: that there is no such node, or cannot be, or one that makes no sense, is an
+ * answer. */
+static int checked(struct xenbus *bus, int ret)
+{
+    if (ret < 0 && ret != -ENOENT && ret != -EINVAL && ret != -EACCES && ret != -E2BIG)
+        lose(bus, strerror(-ret));
+    return ret;
+}
+
 static int read_text(struct xenbus_device *d, const char *dir, const char *name, char *buf,
                      size_t size)
 {
     struct key k;
 
-    return xenstore_read(d->bus->x, join(&k, dir, name), buf, size);
+    return checked(d->bus, xenstore_read(d->bus->x, join(&k, dir, name), buf, size));
 }
 
 static uint32_t read_number(struct xenbus_device *d, const char *dir, const char *name,
@@ -47,8 +64,9 @@ static uint32_t read_number(struct xenbus_device *d, const char *dir, const char
 {
     struct key k;
     uint32_t value;
+    int ret = checked(d->bus, xenstore_read_u32(d->bus->x, join(&k, dir, name), &value));
 
-    return xenstore_read_u32(d->bus->x, join(&k, dir, name), &value) < 0 ? otherwise : value;
+    return ret < 0 ? otherwise : value;
 }
 
 int xenbus_read(struct xenbus_device *d, const char *key, char *buf, size_t size)
@@ -75,10 +93,13 @@ uint32_t xenbus_front_number(struct xenbus_device *d, const char *key, uint32_t 
 static void write_key(struct xenbus_device *d, const char *dir, const char *key, const char *value)
 {
     struct key witness, k;
+    int ret = xenstore_write_if(d->bus->x, join(&witness, d->back, "frontend"), join(&k, dir, key),
+                                value);
 
-    if (xenstore_write_if(d->bus->x, join(&witness, d->back, "frontend"), join(&k, dir, key),
-                          value) == 0)
+    if (ret == 0)
         xenbus_progress(d->bus);
+    else if (ret == -EAGAIN || ret == -ENOTCONN)
+        lose(d->bus, "no transaction comes to its end");
 }
 
 /* The toolstack has removed it, and what there is of it has come after that. */
@@ -201,6 +222,8 @@ static int prepare(struct xenbus_device *d)
     d->opening = true;
     d->why.text[0] = '\0';
     ret = ops->init ? ops->init(d) : 0;
+    if (d->bus->paused)
+        return -EINPROGRESS;
     d->ready = ret == 0;
     if (ret < 0 && ret != -EINPROGRESS)
         finish(d);
@@ -231,6 +254,8 @@ static int connect(struct xenbus_device *d)
     d->connecting = true;
     d->why.text[0] = '\0';
     ret = d->bus->ops->connect ? d->bus->ops->connect(d) : -EAGAIN;
+    if (d->bus->paused)
+        return -EINPROGRESS;
     d->connected = ret == 0;
     if (ret < 0 && ret != -EINPROGRESS)
         disconnect(d);
@@ -248,6 +273,22 @@ static void try_connect(struct xenbus_device *d)
         refuse(d, ret);
 }
 
+/* A successor tries again. */
+static void put_off(struct xenbus_device *d, int err)
+{
+    char why[160];
+
+    snprintf(why, sizeof why, "%.12s %u cannot be taken over just now: %.100s", d->bus->ops->type,
+             d->devid, d->why.text[0] ? d->why.text : strerror(-err));
+    lose(d->bus, why);
+}
+
+/* It is the host's trouble, not the connection's, and may be over in a moment. */
+static bool may_pass(int err)
+{
+    return err == -ETIMEDOUT || err == -ENOTCONN || err == -ENOMEM;
+}
+
 /* Without a connection of ours, where xenstore shows one: a predecessor had it. Its indices are in
  * the page, and a channel that was just bound is pending, so nothing is lost. No state is written.
  * If it cannot go on, the guest has to connect anew. */
@@ -260,7 +301,9 @@ static void adopt(struct xenbus_device *d)
     d->adopting = true;
     ret = connect(d);
     d->adopting = false;
-    if (ret < 0 && ret != -EINPROGRESS)
+    if (may_pass(ret))
+        put_off(d, ret);
+    else if (ret < 0 && ret != -EINPROGRESS)
         refuse(d, ret);
 }
 
@@ -327,6 +370,8 @@ static void step(struct xenbus_device *d)
     state = xenbus_number(d, "state", XENBUS_UNKNOWN);
     online = xenbus_number(d, "online", 0);
     front = xenbus_front_number(d, "state", XENBUS_UNKNOWN);
+    if (d->bus->paused)
+        return;
     if (front > XENBUS_CLOSED)
         front = XENBUS_UNKNOWN;
     if (front != XENBUS_INITIALISING)
@@ -368,7 +413,7 @@ static void look(struct xenbus_device *d)
     if (d->busy)
         return;
     d->busy = true;
-    while (d->again) {
+    while (d->again && !d->bus->paused) {
         d->again = false;
         step(d);
     }
@@ -452,7 +497,7 @@ static struct xenbus_device *add(struct xenbus *bus, uint32_t devid)
 static void enumerate(struct xenbus *bus)
 {
     char names[XENSTORE_VALUE];
-    int n = xenstore_list(bus->x, bus->root, names, sizeof names);
+    int n = checked(bus, xenstore_list(bus->x, bus->root, names, sizeof names));
 
     if (n < 0 && n != -ENOENT)
         return; /* nothing is known */

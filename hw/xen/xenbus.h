@@ -9,6 +9,10 @@
  *
  * Keys (S21): backend/TYPE/N/D is the toolstack's and ours. The front end's directory is the
  * guest's: any bytes, at any time, gone at any time. Nothing that is read there is a path.
+ *
+ * Where xenstore gives no answer, or what a predecessor's connection needs cannot be had just now,
+ * the connection to xenstore is given up (xenstore_give_up()) and nothing more is done. Connections
+ * are served on; whoever has opened the bus ends the process, and a successor takes them over.
  */
 #ifndef HW_XEN_XENBUS_H
 #define HW_XEN_XENBUS_H

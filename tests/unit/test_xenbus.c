@@ -587,6 +587,76 @@ static void comes_back_too_early(void **state)
     }
 }
 
+/* Let events come in, where `ours` is lost: xenstored_settle() would ask by it. */
+static void turn(struct xenstored *x)
+{
+    assert_int_equal(xenstored_get(x, "/nothing"), UINT32_MAX); /* they are here after that */
+    while (loop_turn(x->loop, false))
+        ;
+}
+
+static void expect_given_up(struct xenstored *x, uint32_t state)
+{
+    turn(x);
+    xenstored_erase(x, "/broken");
+    assert_non_null(xenstore_why_lost(x->ours));
+    assert_int_equal(xenstored_get(x, BACK "/state"), state);
+}
+
+/* Whatever cannot be read: no connection is given up for it, and a successor goes on. */
+static void no_answer(void **state)
+{
+    static const char *const nodes[] = { BACK "/state", BACK "/online", FRONT "/state",
+                                         BACK "/frontend" };
+    struct xenstored *x = connected(state);
+
+    front_state(x, "4", 4);
+    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+        xenstored_put(x, "/broken", nodes[i]);
+        xenstored_put(x, BACK "/online", "1");
+        expect_given_up(x, 4);
+        xenbus_kick(&t.toys[0].dev);
+        turn(x);
+        assert_int_equal(held(), 2); /* it serves on */
+        assert_int_equal(t.disconnects, 0);
+        xenstored_put(x, FRONT "/state", "5"); /* nobody sees it */
+        xenstored_put(x, FRONT "/state", "4");
+        xenbus_close(&t.bus);
+        assert_true(t.left);
+        t.disconnects = 0;
+        t.pv->ops->destroy(t.pv);
+        xenstore_close(x->ours);
+        successor_starts(x);
+        expect_state(x, 4);
+        assert_int_equal(held(), 2);
+    }
+}
+
+/* The same while it takes over; and where its own side has no answer. */
+static void no_answer_while_adopting(void **state)
+{
+    static const char *const nodes[] = { FRONT "/ring-ref", FRONT "/event-channel",
+                                         BACK "/feature-toy" };
+    static const int errors[] = { -ETIMEDOUT, -ENOTCONN, -ENOMEM };
+    struct xenstored *x = connected(state);
+
+    front_state(x, "4", 4);
+    for (size_t i = 0; i < ARRAY_SIZE(nodes) + ARRAY_SIZE(errors); i++) {
+        process_dies(x);
+        if (i < ARRAY_SIZE(nodes))
+            xenstored_put(x, "/broken", nodes[i]);
+        else
+            t.connect_result = errors[i - ARRAY_SIZE(nodes)];
+        successor_starts(x);
+        expect_given_up(x, 4);
+        t.connect_result = 0;
+    }
+    process_dies(x);
+    successor_starts(x);
+    expect_state(x, 4);
+    assert_int_equal(held(), 2);
+}
+
 /* One dies after each turn of the loop in each part of the hand-shake. */
 static void death_at_any_moment(void **state)
 {
@@ -839,6 +909,8 @@ int main(void)
         T(in_use_while_closing),
         T(refused_once),
         T(comes_back_too_early),
+        T(no_answer),
+        T(no_answer_while_adopting),
         T(death_at_any_moment),
         T(connect_in_progress),
         T(adoption_in_progress),
