@@ -25,7 +25,7 @@
 
 enum { READ = 2, DIRECTORY = 1, WATCH = 4, UNWATCH = 5, WRITE = 11, RM = 13, EVENT = 15, ERR = 16 };
 enum { BEGIN = 6, END = 7 };
-enum { CLIENTS = 4, NODES = 256, WATCHES = 160 };
+enum { CLIENTS = 4, NODES = 256, WATCHES = 160, TRANSACTIONS = 8 };
 
 struct message {
     uint32_t type, request, transaction, length;
@@ -45,11 +45,20 @@ struct watch {
     bool relative;
 };
 
+/* In the place of its number. */
+struct transaction {
+    uint32_t id;
+    unsigned begun; /* changes before it */
+    char path[160]; /* what it writes; "": nothing yet */
+    struct message write;
+};
+
 struct daemon {
     int clients[CLIENTS];
     struct node nodes[NODES];
     struct watch watches[WATCHES];
-    unsigned transactions; /* begun so far */
+    struct transaction transactions[TRANSACTIONS];
+    unsigned begun, changes; /* transactions and changes so far */
 };
 
 static const char home[] = "/local/domain/0/";
@@ -105,15 +114,35 @@ static void send_event(const struct watch *w, const char *path)
 
 static void changed(struct daemon *d, const char *path)
 {
+    d->changes++;
     for (int i = 0; i < WATCHES; i++)
         if (d->watches[i].fd && below(path, d->watches[i].path))
             send_event(&d->watches[i], path);
 }
 
+/* The path that is the value of this node, absolute; "": none. */
+static void path_in(struct daemon *d, const char *node, char *to, size_t size)
+{
+    const struct node *n = find_node(d, node);
+    char name[sizeof n->value + 1];
+
+    to[0] = '\0';
+    if (!n)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)n->length, n->value);
+    full_path(to, size, name);
+}
+
 static void do_read(struct daemon *d, int fd, const struct message *m, const char *path)
 {
     const struct node *n = find_node(d, path);
+    char broken[160];
 
+    path_in(d, "/broken", broken, sizeof broken);
+    if (!strcmp(path, broken)) {
+        reply(fd, m, ERR, "EIO", 4);
+        return;
+    }
     if (strstr(path, "/die"))
         _exit(0);
     if (strstr(path, "/long")) {
@@ -142,7 +171,7 @@ static void do_read(struct daemon *d, int fd, const struct message *m, const cha
         reply(fd, m, ERR, "ENOENT", 7);
 }
 
-static void do_write(struct daemon *d, int fd, const struct message *m, const char *path)
+static bool put_node(struct daemon *d, const struct message *m, const char *path)
 {
     struct node *n = find_node(d, path);
     size_t at = strlen(m->body) + 1;
@@ -150,26 +179,53 @@ static void do_write(struct daemon *d, int fd, const struct message *m, const ch
     for (int i = 0; i < NODES && !n; i++)
         if (!d->nodes[i].used)
             n = &d->nodes[i];
-    if (!n || m->length - at > sizeof n->value) {
-        reply(fd, m, ERR, "ENOSPC", 7);
-        return;
-    }
+    if (!n || m->length - at > sizeof n->value)
+        return false;
     n->used = true;
     snprintf(n->path, sizeof n->path, "%s", path);
     n->length = m->length - (uint32_t)at;
     memcpy(n->value, m->body + at, n->length);
-    reply(fd, m, WRITE, "OK", 3);
-    changed(d, path);
+    return true;
 }
 
-static void do_rm(struct daemon *d, int fd, const struct message *m, const char *path)
+static struct transaction *find_transaction(struct daemon *d, uint32_t id)
 {
-    reply(fd, m, RM, "OK", 3);
+    struct transaction *t = &d->transactions[id % TRANSACTIONS];
+
+    return t->id == id ? t : NULL;
+}
+
+static void do_write(struct daemon *d, int fd, const struct message *m, const char *path)
+{
+    struct transaction *t = m->transaction ? find_transaction(d, m->transaction) : NULL;
+
+    if (m->transaction && (!t || t->path[0])) {
+        reply(fd, m, ERR, "EINVAL", 7);
+    } else if (t) {
+        t->write = *m;
+        snprintf(t->path, sizeof t->path, "%s", path);
+        reply(fd, m, WRITE, "OK", 3);
+    } else if (put_node(d, m, path)) {
+        reply(fd, m, WRITE, "OK", 3);
+        changed(d, path);
+    } else {
+        reply(fd, m, ERR, "ENOSPC", 7);
+    }
+}
+
+static void erase(struct daemon *d, const char *path)
+{
     for (int i = 0; i < NODES; i++)
         if (d->nodes[i].used && below(d->nodes[i].path, path)) {
             d->nodes[i].used = false;
             changed(d, d->nodes[i].path);
         }
+}
+
+static void do_rm(struct daemon *d, int fd, const struct message *m, const char *path)
+{
+    reply(fd, m, RM, "OK", 3);
+    erase(d, path);
 }
 
 static void do_directory(struct daemon *d, int fd, const struct message *m, const char *path)
@@ -219,10 +275,40 @@ static void do_watch(struct daemon *d, int fd, const struct message *m, const ch
 
 static void do_begin(struct daemon *d, int fd, const struct message *m)
 {
-    char id[16];
-    int n = snprintf(id, sizeof id, "%u", ++d->transactions);
+    uint32_t id = ++d->begun;
+    struct transaction *t = &d->transactions[id % TRANSACTIONS];
+    char text[16];
+    int n = snprintf(text, sizeof text, "%u", id);
 
-    reply(fd, m, BEGIN, id, (uint32_t)n + 1);
+    t->id = id;
+    t->begun = d->changes;
+    t->path[0] = '\0';
+    reply(fd, m, BEGIN, text, (uint32_t)n + 1);
+}
+
+/* As old ones of Xen do it: it fails if anything has changed since it began. */
+static void do_end(struct daemon *d, int fd, const struct message *m)
+{
+    struct transaction *t = find_transaction(d, m->transaction);
+    bool commit = t && t->path[0] && m->body[0] == 'T';
+    char race[160];
+
+    path_in(d, "/at-commit", race, sizeof race);
+    if (commit && race[0]) {
+        erase(d, "/at-commit");
+        erase(d, race);
+    }
+    if (!t) {
+        reply(fd, m, ERR, "ENOENT", 7);
+    } else if (commit && (t->begun != d->changes || !put_node(d, &t->write, t->path))) {
+        reply(fd, m, ERR, "EAGAIN", 7);
+    } else {
+        reply(fd, m, END, "OK", 3);
+        if (commit)
+            changed(d, t->path);
+    }
+    if (t)
+        t->id = 0;
 }
 
 static void do_unwatch(struct daemon *d, int fd, const struct message *m, const char *path)
@@ -275,7 +361,7 @@ static bool serve_one(struct daemon *d, int fd)
         do_begin(d, fd, &m);
         return true;
     case END:
-        reply(fd, &m, END, "OK", 3);
+        do_end(d, fd, &m);
         return true;
     default:
         reply(fd, &m, ERR, "ENOSYS", 7);
@@ -320,19 +406,12 @@ static void daemon_run(int listener)
 
 /* ---- the test's side ---- */
 
-void xenstored_start(struct xenstored *x)
+static void start_daemon(struct xenstored *x)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
-    struct error e = { "" };
-    int listener;
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    *x = (struct xenstored){ .path = "/tmp/xenstored.XXXXXX" };
-    listener = mkstemp(x->path);
-    assert_true(listener >= 0);
-    close(listener);
-    unlink(x->path);
     memcpy(a.sun_path, x->path, sizeof x->path);
-    listener = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
     assert_int_equal(listen(listener, 4), 0);
     x->pid = fork();
@@ -342,6 +421,26 @@ void xenstored_start(struct xenstored *x)
         daemon_run(listener);
     }
     close(listener);
+}
+
+static void stop_daemon(struct xenstored *x)
+{
+    kill(x->pid, SIGKILL);
+    assert_int_equal(waitpid(x->pid, NULL, 0), x->pid);
+    unlink(x->path);
+}
+
+void xenstored_start(struct xenstored *x)
+{
+    struct error e = { "" };
+    int fd;
+
+    *x = (struct xenstored){ .path = "/tmp/xenstored.XXXXXX" };
+    fd = mkstemp(x->path);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(x->path);
+    start_daemon(x);
     x->loop = loop_new();
     assert_int_equal(xenstore_open(x->loop, x->path, &x->ours, &e), 0);
     assert_int_equal(xenstore_open(x->loop, x->path, &x->them, &e), 0);
@@ -352,9 +451,17 @@ void xenstored_stop(struct xenstored *x)
     xenstore_close(x->ours);
     xenstore_close(x->them);
     loop_free(x->loop);
-    kill(x->pid, SIGKILL);
-    assert_int_equal(waitpid(x->pid, NULL, 0), x->pid);
-    unlink(x->path);
+    stop_daemon(x);
+}
+
+void xenstored_restart(struct xenstored *x)
+{
+    struct error e = { "" };
+
+    stop_daemon(x);
+    start_daemon(x);
+    xenstore_close(x->them);
+    assert_int_equal(xenstore_open(x->loop, x->path, &x->them, &e), 0);
 }
 
 /* The daemon does one request after the other and sends a write's events before it looks at the

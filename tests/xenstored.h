@@ -5,8 +5,10 @@
  *
  * Reading a path that contains /die ends the daemon; /long brings an answer longer than the
  * protocol allows, /wrong one to another request; /flood brings 500 events for each watch of
- * whoever reads. Functions check with cmocka's assertions.
- * Absent: transactions that are more than a number, permissions, directories without content.
+ * whoever reads. The path that is the value of /broken cannot be read: EIO. Whatever path is
+ * written as the value of /at-commit is removed, once, before the next transaction ends that has
+ * written. Functions check with cmocka's assertions. Absent: transactions with more than one write,
+ * or that see what they have written; permissions, directories without content.
  */
 #ifndef TESTS_XENSTORED_H
 #define TESTS_XENSTORED_H
@@ -25,6 +27,7 @@ struct xenstored {
 
 void xenstored_start(struct xenstored *x);
 void xenstored_stop(struct xenstored *x);
+void xenstored_restart(struct xenstored *x); /* it has forgotten all; `them` has connected anew */
 
 void xenstored_put(struct xenstored *x, const char *path, const char *value); /* by them */
 void xenstored_erase(struct xenstored *x, const char *path);                  /* and all below */

@@ -5,9 +5,11 @@
  * It holds nothing that must survive: what a successor needs is in xenstore, in the pages that the
  * guest has granted, and (channels) in descriptors that the supervisor has too. So a hand-over is
  * to let go, and taking back is to adopt like anybody else. Order at start: everything that has to
- * be opened, then the sandbox, then the first look at what the guest has written. Absent: a new
- * connection to xenstore after the broker has closed ours (it closes only on bad requests, which we
- * do not make, and when xenstored dies, which nothing survives).
+ * be opened, then the sandbox, then the first look at what the guest has written.
+ *
+ * When the connection to xenstore is lost, what was missed cannot be known. The guest's connections
+ * are served on, until xenstore answers again (it may not for a while, or never, and a successor
+ * could not start); then this process ends, with an error, and a successor takes them over.
  */
 #include "toolstack/pv_worker.h"
 
@@ -25,11 +27,16 @@
 #include "toolstack/sandbox.h"
 #include "toolstack/xenstore.h"
 
+enum { AGAIN_MS = 1000 };
+#define NEVER UINT64_MAX
+
 struct pv_worker {
     struct supervised *s;
     struct loop *loop;
     struct loop_hooks hooks; /* the loop borrows them */
     struct xenstore *x;
+    uint64_t again_at; /* ask for another connection to xenstore; NEVER: it is not lost */
+    struct error why;  /* it was */
     struct pv *pv;
     struct vkbd *vkbd;
     struct pv_consoles *consoles;
@@ -63,6 +70,8 @@ static int serve(struct pv_worker *w, struct error *e)
     refused_resume(w->refused);
     blkback_resume(w->blkback);
     pv_qmp_rest(w->qmp, false);
+    if (xenstore_why_lost(w->x))
+        return error_set(e, -ENOTCONN, "xenstore cannot be asked: %s", xenstore_why_lost(w->x));
     return pv_disks_resume(w->disks, w->blkback, e);
 }
 
@@ -78,18 +87,50 @@ static void resume(void *opaque)
     loop_stop(w->loop);
 }
 
+static void xenstore_lost(void *opaque)
+{
+    struct pv_worker *w = opaque;
+
+    if (!w->why.text[0])
+        error_set(&w->why, 0, "the connection to xenstore was lost: %s", xenstore_why_lost(w->x));
+    w->again_at = loop_now() + AGAIN_MS * UINT64_C(1000000);
+}
+
+static void xenstore_back(void *opaque)
+{
+    struct pv_worker *w = opaque;
+
+    supervised_say(w->s, w->why.text);
+    w->result = -ENOTCONN;
+    loop_stop(w->loop);
+}
+
+static void ask_again(struct pv_worker *w)
+{
+    int fd = supervised_xenstore(w->s);
+
+    w->again_at = NEVER;
+    if (fd < 0 || xenstore_reconnect(w->x, fd) < 0)
+        xenstore_lost(w);
+}
+
 /* Asked at each turn of the loop. */
 static uint64_t deadline(void *opaque)
 {
     const struct pv_worker *w = opaque;
+    uint64_t disks = pv_disks_deadline(w->disks);
 
     crash_alive();
-    return pv_disks_deadline(w->disks);
+    return disks < w->again_at ? disks : w->again_at;
 }
 
 static void expired(void *opaque)
 {
-    pv_disks_expired(((struct pv_worker *)opaque)->disks);
+    struct pv_worker *w = opaque;
+
+    pv_disks_expired(w->disks);
+    if (w->again_at <= loop_now())
+        ask_again(w);
 }
 
 static int bind_life(struct pv_worker *w, struct error *e)
@@ -101,12 +142,18 @@ static int bind_life(struct pv_worker *w, struct error *e)
 
 static int open_xenstore(struct pv_worker *w, struct error *e)
 {
-    int fd = supervised_xenstore(w->s);
+    const struct xenstore_calls calls = { .lost = xenstore_lost,
+                                          .back = xenstore_back,
+                                          .opaque = w };
+    int fd = supervised_xenstore(w->s), err;
 
     if (fd < 0)
         return error_set(e, fd, "the supervisor gives no connection to xenstore: %s",
                          strerror(-fd));
-    return xenstore_open_fd(w->loop, fd, &w->x, e);
+    err = xenstore_open_fd(w->loop, fd, &w->x, e);
+    if (err == 0)
+        xenstore_tell(w->x, &calls);
+    return err;
 }
 
 static int confine(struct pv_worker *w, struct error *e)
@@ -189,7 +236,7 @@ static void stop(struct pv_worker *w)
 
 int pv_worker_serve(struct supervised *s, const struct config *c, pv_open_fn *open, struct error *e)
 {
-    struct pv_worker w = { .s = s };
+    struct pv_worker w = { .s = s, .again_at = NEVER };
     int err;
 
     log_set_domain(c->domid);
@@ -201,10 +248,14 @@ int pv_worker_serve(struct supervised *s, const struct config *c, pv_open_fn *op
         return err;
     }
     err = start(&w, c, open, e);
-    if (err == 0)
+    if (err == 0) {
         loop_run(w.loop);
+        err = w.result;
+    }
+    if (err < 0 && !e->text[0])
+        error_set(e, err, "%s", w.why.text);
     stop(&w);
-    return err < 0 ? err : w.result;
+    return err;
 }
 
 #ifdef CONFIG_XEN

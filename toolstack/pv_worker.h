@@ -11,8 +11,8 @@
 #include "toolstack/supervised.h"
 
 /* Serve until told to end. Connections that a predecessor had go on. 0 after a clean end, which
- * leaves xenstore's states as they are for a successor; -errno with a sentence if it could not
- * start. `s` is closed in every case. */
+ * leaves xenstore's states as they are for a successor; so does -errno with a sentence, if it could
+ * not start or go on. `s` is closed in every case. */
 MUST_CHECK int pv_worker_run(struct supervised *s, const struct config *c, struct error *e);
 
 /* The same with another way to the hypervisor, for tests. */

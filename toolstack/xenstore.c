@@ -5,9 +5,7 @@
  * Protocol: xenstore_wire.h.
  * Memory is constant: a guest that writes watched nodes without end fills a small queue, and then
  * the watch just fires for its whole tree.
- * Absent: transactions (the toolstack makes and removes device nodes in one; each of our own steps
- *         is a single write), permissions, directories of more than 4096 bytes, reconnecting after
- * xenstored died (nothing can; the watches fall silent and requests fail with -ENOTCONN).
+ * Absent: transactions of more than one write, permissions, directories of more than 4096 bytes.
  */
 #include "toolstack/xenstore.h"
 
@@ -24,8 +22,9 @@
 
 enum {
     XS_TIMEOUT_MS = 5000,
-    XS_QUEUE = 32,      /* watch events that wait for the loop */
-    XS_EVENT_PATH = 256 /* longer paths fire the whole watch */
+    XS_QUEUE = 32,       /* watch events that wait for the loop */
+    XS_EVENT_PATH = 256, /* longer paths fire the whole watch */
+    XS_TRIES = 100,      /* of a transaction that meets others */
 };
 
 struct xs_event {
@@ -36,7 +35,10 @@ struct xs_event {
 struct xenstore {
     struct loop *loop;
     struct loop_source source; /* fd -1: connection lost */
-    struct loop_work deliver;
+    struct loop_work deliver, tell;
+    struct xenstore_calls calls;
+    char why[160]; /* it is lost */
+    bool away;     /* the daemon has said nothing on this connection yet */
     struct xenstore_watch *watches;
     uint32_t tokens;  /* handed out so far */
     uint32_t request; /* number of the last request */
@@ -46,14 +48,30 @@ struct xenstore {
 };
 static_assert(XENSTORE_VALUE == (int)XS_BODY, "a value may fill a message");
 
-static void xs_lost(struct xenstore *x, const char *why)
+static void xs_drop(struct xenstore *x, const char *how, const char *why)
 {
     if (x->source.fd < 0)
         return;
-    log_error("the connection to xenstore is lost: %s", why);
+    log_error("the connection to xenstore is %s: %s", how, why);
+    snprintf(x->why, sizeof x->why, "%s", why);
     loop_remove(x->loop, &x->source);
     close(x->source.fd);
     x->source.fd = -1;
+    loop_defer(x->loop, &x->tell);
+}
+
+static void xs_lost(struct xenstore *x, const char *why)
+{
+    xs_drop(x, "lost", why);
+}
+
+static void xs_tell(void *opaque)
+{
+    struct xenstore *x = opaque;
+    void (*call)(void *) = x->source.fd < 0 ? x->calls.lost : x->calls.back;
+
+    if (call)
+        call(x->calls.opaque);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------ */
@@ -63,6 +81,10 @@ static int xs_take(struct xenstore *x)
 {
     int ret = x->source.fd < 0 ? -ENOTCONN : xs_receive(x->source.fd, &x->in);
 
+    if (ret == 1 && x->away) {
+        x->away = false;
+        loop_defer(x->loop, &x->tell);
+    }
     if (ret >= 0)
         return ret;
     xs_lost(x, ret == -ECONNRESET ? "closed by xenstored"
@@ -197,13 +219,12 @@ static int xs_error(const char *name)
     return -EIO;
 }
 
-/* Sends path NUL value (`nvalue` bytes, may be 0) and waits. The answer is in x->in then. */
-static int xs_call(struct xenstore *x, enum xs_type type, const char *path, const char *value,
-                   size_t nvalue)
+/* 0 or -errno. Their body is path NUL value (`nvalue` bytes, may be 0). */
+static int xs_ask(struct xenstore *x, uint32_t transaction, enum xs_type type, const char *path,
+                  const char *value, size_t nvalue)
 {
     struct xs_message m; /* filled as far as it is sent */
     size_t npath = strlen(path) + 1;
-    int ret;
 
     if (x->source.fd < 0)
         return -ENOTCONN;
@@ -212,11 +233,20 @@ static int xs_call(struct xenstore *x, enum xs_type type, const char *path, cons
     m.done = 0;
     m.header = (struct xs_header){ .type = type,
                                    .request = ++x->request,
+                                   .transaction = transaction,
                                    .length = (uint32_t)(npath + nvalue) };
     memcpy(m.body, path, npath);
     if (nvalue)
         memcpy(m.body + npath, value, nvalue);
-    ret = xs_put(x, &m);
+    return xs_put(x, &m);
+}
+
+/* The same, and waits. The answer is in x->in then. */
+static int xs_call_in(struct xenstore *x, uint32_t transaction, enum xs_type type, const char *path,
+                      const char *value, size_t nvalue)
+{
+    int ret = xs_ask(x, transaction, type, path, value, nvalue);
+
     while (ret == 0) {
         ret = xs_take(x);
         if (ret == 0) {
@@ -224,7 +254,7 @@ static int xs_call(struct xenstore *x, enum xs_type type, const char *path, cons
         } else if (ret == 1 && x->in.header.type == XS_WATCH_EVENT) {
             xs_queue(x);
             ret = 0;
-        } else if (ret == 1 && x->in.header.request != m.header.request) {
+        } else if (ret == 1 && x->in.header.request != x->request) {
             ret = 0; /* nothing we know of */
         }
     }
@@ -233,6 +263,12 @@ static int xs_call(struct xenstore *x, enum xs_type type, const char *path, cons
     if (x->in.header.type == XS_ERROR)
         return xs_error(x->in.body);
     return x->in.header.type == type ? 0 : -EPROTO;
+}
+
+static int xs_call(struct xenstore *x, enum xs_type type, const char *path, const char *value,
+                   size_t nvalue)
+{
+    return xs_call_in(x, 0, type, path, value, nvalue);
 }
 
 int xenstore_read(struct xenstore *x, const char *path, char *buf, size_t size)
@@ -277,6 +313,34 @@ int xenstore_write(struct xenstore *x, const char *path, const char *value)
     return xs_call(x, XS_WRITE, path, value, strlen(value));
 }
 
+/* -EAGAIN: somebody else has changed one of the two meanwhile. */
+static int xs_try_write_if(struct xenstore *x, const char *witness, const char *path,
+                           const char *value)
+{
+    int ret = xs_call(x, XS_TRANSACTION_START, "", NULL, 0), end;
+    uint32_t id;
+
+    if (ret < 0)
+        return ret;
+    id = (uint32_t)strtoul(x->in.body, NULL, 10);
+    if (!id)
+        return -EPROTO; /* that is none */
+    ret = xs_call_in(x, id, XS_READ, witness, NULL, 0);
+    if (ret == 0)
+        ret = xs_call_in(x, id, XS_WRITE, path, value, strlen(value));
+    end = xs_call_in(x, id, XS_TRANSACTION_END, ret == 0 ? "T" : "F", NULL, 0);
+    return ret < 0 ? ret : end;
+}
+
+int xenstore_write_if(struct xenstore *x, const char *witness, const char *path, const char *value)
+{
+    int ret = -EAGAIN;
+
+    for (unsigned i = 0; i < XS_TRIES && ret == -EAGAIN; i++)
+        ret = xs_try_write_if(x, witness, path, value);
+    return ret;
+}
+
 int xenstore_write_u32(struct xenstore *x, const char *path, uint32_t value)
 {
     char text[16];
@@ -306,17 +370,22 @@ int xenstore_list(struct xenstore *x, const char *path, char *buf, size_t size)
     return (int)n;
 }
 
+static void xs_token(const struct xenstore_watch *w, char token[16])
+{
+    snprintf(token, 16, "%u", w->token);
+}
+
 int xenstore_watch(struct xenstore *x, struct xenstore_watch *w)
 {
     char token[16];
-    int n, ret;
+    int ret;
 
     w->token = ++x->tokens;
     w->overflow = false;
-    n = snprintf(token, sizeof token, "%u", w->token);
+    xs_token(w, token);
     w->next = x->watches; /* listed first: the first event may come before the answer */
     x->watches = w;
-    ret = xs_call(x, XS_WATCH, w->path, token, (size_t)n + 1);
+    ret = xs_call(x, XS_WATCH, w->path, token, strlen(token) + 1);
     if (ret < 0)
         x->watches = w->next;
     return ret;
@@ -325,13 +394,13 @@ int xenstore_watch(struct xenstore *x, struct xenstore_watch *w)
 void xenstore_unwatch(struct xenstore *x, struct xenstore_watch *w)
 {
     char token[16];
-    int n = snprintf(token, sizeof token, "%u", w->token);
 
+    xs_token(w, token);
     for (struct xenstore_watch **i = &x->watches; *i; i = &(*i)->next)
         if (*i == w) {
             *i = w->next;
             /* Events that are on their way find no watch of that token any more. */
-            if (xs_call(x, XS_UNWATCH, w->path, token, (size_t)n + 1) < 0)
+            if (x->source.fd >= 0 && xs_call(x, XS_UNWATCH, w->path, token, strlen(token) + 1) < 0)
                 log_warn("xenstore: cannot end the watch on %s", w->path);
             return;
         }
@@ -349,19 +418,35 @@ int xenstore_say_running(struct xenstore *x, unsigned domid, struct error *e)
 
 /* ---- connection ----------------------------------------------------------------------------- */
 
+/* Takes the descriptor. */
+static int xs_use(struct xenstore *x, int fd)
+{
+    int ret;
+
+    x->source.fd = fd;
+    ret = fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : loop_add(x->loop, &x->source, EPOLLIN);
+    if (ret < 0) {
+        close(fd);
+        x->source.fd = -1;
+    }
+    return ret;
+}
+
 int xenstore_open_fd(struct loop *loop, int fd, struct xenstore **out, struct error *e)
 {
     struct xenstore *x = calloc(1, sizeof *x);
-    int ret = x ? 0 : -ENOMEM;
+    int ret;
 
-    if (x) {
-        x->loop = loop;
-        x->source = (struct loop_source){ .fd = fd, .ready = xs_ready, .opaque = x };
-        x->deliver = (struct loop_work){ .run = xs_deliver, .opaque = x };
-        ret = fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : loop_add(loop, &x->source, EPOLLIN);
-    }
-    if (ret < 0) {
+    if (!x) {
         close(fd);
+        return error_set(e, -ENOMEM, "no memory for a connection to xenstore");
+    }
+    x->loop = loop;
+    x->source = (struct loop_source){ .fd = -1, .ready = xs_ready, .opaque = x };
+    x->deliver = (struct loop_work){ .run = xs_deliver, .opaque = x };
+    x->tell = (struct loop_work){ .run = xs_tell, .opaque = x };
+    ret = xs_use(x, fd);
+    if (ret < 0) {
         free(x);
         return error_set(e, ret, "cannot talk to xenstore: %s", strerror(-ret));
     }
@@ -376,11 +461,43 @@ int xenstore_open(struct loop *loop, const char *socket, struct xenstore **out, 
     return fd < 0 ? fd : xenstore_open_fd(loop, fd, out, e);
 }
 
+void xenstore_tell(struct xenstore *x, const struct xenstore_calls *calls)
+{
+    x->calls = *calls;
+}
+
+const char *xenstore_why_lost(const struct xenstore *x)
+{
+    return x->source.fd < 0 ? x->why : NULL;
+}
+
+void xenstore_give_up(struct xenstore *x, const char *why)
+{
+    xs_drop(x, "given up", why);
+}
+
+int xenstore_reconnect(struct xenstore *x, int fd)
+{
+    char token[16];
+    int ret = xs_use(x, fd);
+
+    if (ret < 0)
+        return ret;
+    x->in.done = 0; /* half a message was the old one's */
+    x->away = true;
+    for (struct xenstore_watch *w = x->watches; w && ret == 0; w = w->next) {
+        xs_token(w, token);
+        ret = xs_ask(x, 0, XS_WATCH, w->path, token, strlen(token) + 1);
+    }
+    return ret;
+}
+
 void xenstore_close(struct xenstore *x)
 {
     if (!x)
         return;
     loop_cancel(x->loop, &x->deliver);
+    loop_cancel(x->loop, &x->tell);
     if (x->source.fd >= 0) {
         loop_remove(x->loop, &x->source);
         close(x->source.fd);

@@ -48,12 +48,32 @@ MUST_CHECK int xenstore_open(struct loop *loop, const char *socket, struct xenst
 MUST_CHECK int xenstore_open_fd(struct loop *loop, int fd, struct xenstore **out, struct error *e);
 void xenstore_close(struct xenstore *x); /* NULL is nothing; watches end */
 
+/* A connection is lost when the daemon closes it, breaks the protocol or does not answer in time.
+ * Requests fail with -ENOTCONN then, watches are silent. */
+struct xenstore_calls {
+    void (*lost)(void *opaque); /* from the loop; may reconnect */
+    void (*back)(void *opaque); /* after that the daemon has said something; from the loop */
+    void *opaque;
+};
+void xenstore_tell(struct xenstore *x, const struct xenstore_calls *calls); /* copied */
+const char *xenstore_why_lost(const struct xenstore *x);                    /* NULL: it is not */
+/* Count it as lost: the daemon's answers are of no use. */
+void xenstore_give_up(struct xenstore *x, const char *why);
+/* One that is lost goes on with another connection. `fd` is taken, also when this fails. Each watch
+ * is asked for anew, without waiting, and fires when the daemon has done it. 0 or -errno, of which
+ * -ENOTCONN means lost again. */
+MUST_CHECK int xenstore_reconnect(struct xenstore *x, int fd);
+
 /* Value as text. Returns its length, -ENOENT, -E2BIG (does not fit with its NUL), -EINVAL (contains
  * a NUL), or another -errno. buf is always terminated. */
 MUST_CHECK int xenstore_read(struct xenstore *x, const char *path, char *buf, size_t size);
 /* A decimal number, nothing around it. -EINVAL otherwise. */
 MUST_CHECK int xenstore_read_u32(struct xenstore *x, const char *path, uint32_t *out);
 MUST_CHECK int xenstore_write(struct xenstore *x, const char *path, const char *value);
+/* The same, unless the node `witness` is not there (-ENOENT). Both in one transaction: a directory
+ * that somebody removes with its witness is not made anew by this. */
+MUST_CHECK int xenstore_write_if(struct xenstore *x, const char *witness, const char *path,
+                                 const char *value);
 MUST_CHECK int xenstore_write_u32(struct xenstore *x, const char *path, uint32_t value);
 MUST_CHECK int xenstore_remove(struct xenstore *x, const char *path);
 /* Names in a directory, each with its NUL, one behind the other. Returns the bytes used, or -errno.

@@ -34,12 +34,29 @@ static const char *join(struct key *k, const char *dir, const char *name)
     return n < (int)sizeof k->path ? k->path : "";
 }
 
+/* What xenstore shows is not known, so nothing can follow from it. This process does nothing more:
+ * whoever comes after it finds all connections as if it had died. */
+static void lose(struct xenbus *bus, const char *why)
+{
+    bus->paused = bus->leaving = true;
+    xenstore_give_up(bus->x, why);
+}
+
+/* Of a question: that there is no such node, or cannot be, or one that makes no sense, is an
+ * answer. */
+static int checked(struct xenbus *bus, int ret)
+{
+    if (ret < 0 && ret != -ENOENT && ret != -EINVAL && ret != -EACCES && ret != -E2BIG)
+        lose(bus, strerror(-ret));
+    return ret;
+}
+
 static int read_text(struct xenbus_device *d, const char *dir, const char *name, char *buf,
                      size_t size)
 {
     struct key k;
 
-    return xenstore_read(d->bus->x, join(&k, dir, name), buf, size);
+    return checked(d->bus, xenstore_read(d->bus->x, join(&k, dir, name), buf, size));
 }
 
 static uint32_t read_number(struct xenbus_device *d, const char *dir, const char *name,
@@ -47,8 +64,9 @@ static uint32_t read_number(struct xenbus_device *d, const char *dir, const char
 {
     struct key k;
     uint32_t value;
+    int ret = checked(d->bus, xenstore_read_u32(d->bus->x, join(&k, dir, name), &value));
 
-    return xenstore_read_u32(d->bus->x, join(&k, dir, name), &value) < 0 ? otherwise : value;
+    return ret < 0 ? otherwise : value;
 }
 
 int xenbus_read(struct xenbus_device *d, const char *key, char *buf, size_t size)
@@ -71,12 +89,17 @@ uint32_t xenbus_front_number(struct xenbus_device *d, const char *key, uint32_t 
     return read_number(d, d->front, key, otherwise);
 }
 
+/* Unless the toolstack has removed the device: writing would make its directory anew. */
 static void write_key(struct xenbus_device *d, const char *dir, const char *key, const char *value)
 {
-    struct key k;
+    struct key witness, k;
+    int ret = xenstore_write_if(d->bus->x, join(&witness, d->back, "frontend"), join(&k, dir, key),
+                                value);
 
-    if (xenstore_write(d->bus->x, join(&k, dir, key), value) == 0)
+    if (ret == 0)
         xenbus_progress(d->bus);
+    else if (ret == -EAGAIN || ret == -ENOTCONN)
+        lose(d->bus, "no transaction comes to its end");
 }
 
 /* The toolstack has removed it, and what there is of it has come after that. */
@@ -90,11 +113,8 @@ static bool is_gone(struct xenbus_device *d)
 static void publish(struct xenbus_device *d, const char *dir, const char *key, const char *value)
 {
     char there[64];
-    int n = read_text(d, dir, key, there, sizeof there);
 
-    if (n == -ENOENT && is_gone(d))
-        return; /* writing would make the directory anew */
-    if (n < 0 || strcmp(there, value) != 0)
+    if (read_text(d, dir, key, there, sizeof there) < 0 || strcmp(there, value) != 0)
         write_key(d, dir, key, value);
 }
 
@@ -137,7 +157,7 @@ static void disconnect(struct xenbus_device *d)
 {
     bool begun = d->connecting;
 
-    d->connecting = d->connected = false;
+    d->connecting = d->connected = d->closing = d->heir = false;
     if (begun && d->bus->ops->disconnect)
         d->bus->ops->disconnect(d);
 }
@@ -153,10 +173,11 @@ static void finish(struct xenbus_device *d)
 }
 
 /* What a device held that is gone for good, the toolstack may want at once. What is in flight comes
- * to its end before: then this is tried again. */
+ * to its end before: then this is tried again, whatever the front end does meanwhile. */
 static void close_down(struct xenbus_device *d, bool online)
 {
-    if (d->connected && d->bus->ops->idle && !d->bus->ops->idle(d))
+    d->closing = d->connected && d->bus->ops->idle && !d->bus->ops->idle(d);
+    if (d->closing)
         return;
     disconnect(d);
     if (!online)
@@ -182,7 +203,6 @@ static void refuse(struct xenbus_device *d, int err)
 {
     disconnect(d);
     complain(d, err);
-    d->refused = true;
     set_state(d, XENBUS_CLOSING);
 }
 
@@ -202,6 +222,8 @@ static int prepare(struct xenbus_device *d)
     d->opening = true;
     d->why.text[0] = '\0';
     ret = ops->init ? ops->init(d) : 0;
+    if (d->bus->paused)
+        return -EINPROGRESS;
     d->ready = ret == 0;
     if (ret < 0 && ret != -EINPROGRESS)
         finish(d);
@@ -232,6 +254,8 @@ static int connect(struct xenbus_device *d)
     d->connecting = true;
     d->why.text[0] = '\0';
     ret = d->bus->ops->connect ? d->bus->ops->connect(d) : -EAGAIN;
+    if (d->bus->paused)
+        return -EINPROGRESS;
     d->connected = ret == 0;
     if (ret < 0 && ret != -EINPROGRESS)
         disconnect(d);
@@ -249,17 +273,37 @@ static void try_connect(struct xenbus_device *d)
         refuse(d, ret);
 }
 
-/* From Connected without a connection of ours: a predecessor had it. Its indices are in the page,
- * and a channel that was just bound is pending, so nothing is lost. No state is written. If it
- * cannot go on, the guest has to connect anew. */
+/* A successor tries again. */
+static void put_off(struct xenbus_device *d, int err)
+{
+    char why[160];
+
+    snprintf(why, sizeof why, "%.12s %u cannot be taken over just now: %.100s", d->bus->ops->type,
+             d->devid, d->why.text[0] ? d->why.text : strerror(-err));
+    lose(d->bus, why);
+}
+
+/* It is the host's trouble, not the connection's, and may be over in a moment. */
+static bool may_pass(int err)
+{
+    return err == -ETIMEDOUT || err == -ENOTCONN || err == -ENOMEM;
+}
+
+/* Without a connection of ours, where xenstore shows one: a predecessor had it. Its indices are in
+ * the page, and a channel that was just bound is pending, so nothing is lost. No state is written.
+ * If it cannot go on, the guest has to connect anew. */
 static void adopt(struct xenbus_device *d)
 {
     int ret;
 
+    if (d->connected || !d->heir)
+        return;
     d->adopting = true;
     ret = connect(d);
     d->adopting = false;
-    if (ret < 0 && ret != -EINPROGRESS)
+    if (may_pass(ret))
+        put_off(d, ret);
+    else if (ret < 0 && ret != -EINPROGRESS)
         refuse(d, ret);
 }
 
@@ -293,7 +337,18 @@ static void in_connected(struct xenbus_device *d, uint32_t online, uint32_t fron
         set_state(d, XENBUS_CLOSING);
     else if (front == XENBUS_INITIALISING || front == XENBUS_INIT_WAIT)
         set_state(d, XENBUS_CLOSING); /* it began anew while nobody was looking */
-    else if (!d->connected)
+    else
+        adopt(d);
+}
+
+/* From the toolstack or from us. A front end that never connected has nothing to close. One that is
+ * in use goes on for as long as its users like, Connected or (older Linux, a mounted disk) Closing.
+ */
+static void in_closing(struct xenbus_device *d, uint32_t online, uint32_t front)
+{
+    if (front <= XENBUS_INIT_WAIT || front == XENBUS_CLOSED)
+        close_down(d, online != 0);
+    else if (front == XENBUS_CONNECTED || front == XENBUS_CLOSING)
         adopt(d);
 }
 
@@ -315,14 +370,20 @@ static void step(struct xenbus_device *d)
     state = xenbus_number(d, "state", XENBUS_UNKNOWN);
     online = xenbus_number(d, "online", 0);
     front = xenbus_front_number(d, "state", XENBUS_UNKNOWN);
+    if (d->bus->paused)
+        return;
     if (front > XENBUS_CLOSED)
         front = XENBUS_UNKNOWN;
     if (front != XENBUS_INITIALISING)
         d->failed = false;
-    if (front != XENBUS_CONNECTED)
-        d->refused = false;
+    if (state != XENBUS_CONNECTED && state != XENBUS_CLOSING)
+        d->heir = false;
+    else if (d->closing)
+        front = XENBUS_CLOSED;
     switch (state) {
     case XENBUS_INITIALISING:
+        if (d->ready)
+            finish(d); /* removed and made anew, while nobody was looking */
         if (online)
             offer(d, online);
         return;
@@ -333,11 +394,7 @@ static void step(struct xenbus_device *d)
         in_connected(d, online, front);
         return;
     case XENBUS_CLOSING:
-        /* From the toolstack or from us. A front end that never connected has nothing to close. */
-        if (front <= XENBUS_INIT_WAIT || front == XENBUS_CLOSED)
-            close_down(d, online != 0);
-        else if (front == XENBUS_CONNECTED && !d->connected && !d->refused)
-            adopt(d); /* it may be in use for as long as it likes (a mounted disk) */
+        in_closing(d, online, front);
         return;
     case XENBUS_CLOSED:
         in_closed(d, online, front);
@@ -356,7 +413,7 @@ static void look(struct xenbus_device *d)
     if (d->busy)
         return;
     d->busy = true;
-    while (d->again) {
+    while (d->again && !d->bus->paused) {
         d->again = false;
         step(d);
     }
@@ -424,6 +481,7 @@ static struct xenbus_device *add(struct xenbus *bus, uint32_t devid)
     memset(d, 0, bus->ops->size);
     d->bus = bus;
     d->devid = devid;
+    d->heir = true;
     snprintf(d->back, sizeof d->back, "%s/%u", bus->root, devid);
     if (xenbus_read(d, "frontend", d->front, sizeof d->front) <= 0)
         return NULL; /* half-made or half-removed: its next change brings us back */
@@ -439,7 +497,7 @@ static struct xenbus_device *add(struct xenbus *bus, uint32_t devid)
 static void enumerate(struct xenbus *bus)
 {
     char names[XENSTORE_VALUE];
-    int n = xenstore_list(bus->x, bus->root, names, sizeof names);
+    int n = checked(bus, xenstore_list(bus->x, bus->root, names, sizeof names));
 
     if (n < 0 && n != -ENOENT)
         return; /* nothing is known */
@@ -531,8 +589,10 @@ void xenbus_pause(struct xenbus *bus)
 {
     bus->paused = bus->leaving = true;
     for (unsigned i = 0; i < bus->ops->max; i++)
-        if (place(bus, i)->used)
+        if (place(bus, i)->used) {
             finish(place(bus, i));
+            place(bus, i)->heir = true; /* of ourselves */
+        }
 }
 
 void xenbus_close(struct xenbus *bus)

@@ -9,6 +9,10 @@
  *
  * Keys (S21): backend/TYPE/N/D is the toolstack's and ours. The front end's directory is the
  * guest's: any bytes, at any time, gone at any time. Nothing that is read there is a path.
+ *
+ * Where xenstore gives no answer, or what a predecessor's connection needs cannot be had just now,
+ * the connection to xenstore is given up (xenstore_give_up()) and nothing more is done. Connections
+ * are served on; whoever has opened the bus ends the process, and a successor takes them over.
  */
 #ifndef HW_XEN_XENBUS_H
 #define HW_XEN_XENBUS_H
@@ -46,7 +50,9 @@ struct xenbus_device {
      * errno says. */
     struct error why;
     /* private */
-    bool used, seen, opening, connecting, failed, refused, busy, again;
+    bool used, seen, opening, connecting, failed, busy, again;
+    bool heir;                   /* what xenstore shows of a connection is a predecessor's */
+    bool closing;                /* it was begun, and what is in flight is waited for */
     char back[XENBUS_PATH];      /* backend/TYPE/N/D */
     char front[XENBUS_PATH];     /* the front end's directory */
     char state[XENBUS_PATH + 8]; /* its state node */

@@ -31,6 +31,8 @@ static void must_be_allowed(const struct xs_message *m)
 {
     const char *path = m->body;
 
+    if (m->header.type == XS_WRITE && !m->header.transaction)
+        abort();
     if (m->header.type == XS_TRANSACTION_START || m->header.type == XS_TRANSACTION_END)
         return;
     if (strnlen(path, m->header.length) == m->header.length || strchr(path, '.') ||

@@ -55,6 +55,8 @@ static int setup(void **state)
 {
     xenstored_start(&bench.x);
     xenstored_put(&bench.x, BACK "/state", "1");
+    xenstored_put(&bench.x, BACK "/frontend", FRONT);
+    xenstored_put(&bench.x, "backend/console/5/1/frontend", "x");
     xenstored_put(&bench.x, FRONT "/state", "3");
     xenstored_put(&bench.x, "/vm/secret", "secret");
     connect_broker(&bench);
@@ -152,9 +154,23 @@ static void expect_text(struct bench *b, uint32_t type, const char *text)
     assert_string_equal(b->in.body, text);
 }
 
+static uint32_t begin(struct bench *b)
+{
+    ask(b, XS_TRANSACTION_START, BODY("\0"));
+    assert_int_equal(take(b), XS_TRANSACTION_START);
+    return (uint32_t)strtoul(b->in.body, NULL, 10);
+}
+
+static void end(struct bench *b, uint32_t tx, const char *how)
+{
+    ask_tx(b, XS_TRANSACTION_END, 7, tx, how, strlen(how) + 1);
+    expect_text(b, XS_TRANSACTION_END, "OK");
+}
+
 static void passes_what_is_allowed(void **state)
 {
     struct bench *b = *state;
+    uint32_t tx;
 
     ask_tx(b, XS_READ, 0xfffffff0, 0, BODY(BACK "/state\0"));
     expect_text(b, XS_READ, "1");
@@ -165,13 +181,66 @@ static void passes_what_is_allowed(void **state)
     expect_text(b, XS_READ, "1");
     ask(b, XS_DIRECTORY, BODY("backend/vkbd/5\0"));
     expect_text(b, XS_DIRECTORY, "0");
-    ask(b, XS_WRITE, BODY(BACK "/state\0002"));
+    tx = begin(b);
+    ask_tx(b, XS_READ, 7, tx, BODY(BACK "/frontend\0"));
+    expect_text(b, XS_READ, FRONT);
+    ask_tx(b, XS_WRITE, 7, tx, BODY(BACK "/state\0002"));
     expect_text(b, XS_WRITE, "OK");
+    end(b, tx, "T");
     assert_int_equal(xenstored_get(&b->x, BACK "/state"), 2);
     ask(b, XS_READ, BODY(BACK "/none\0"));
     expect_error(b, "ENOENT"); /* the daemon's answer */
-    ask(b, XS_WRITE, BODY("/local/domain/5/device/console/1/tty\0/dev/pts/12"));
+    tx = begin(b);
+    ask_tx(b, XS_READ, 7, tx, BODY("/local/domain/0/backend/console/5/1/frontend\0"));
+    expect_text(b, XS_READ, "x");
+    ask_tx(b, XS_WRITE, 7, tx, BODY("/local/domain/5/device/console/1/tty\0/dev/pts/12"));
     expect_text(b, XS_WRITE, "OK");
+    end(b, tx, "T");
+}
+
+/* A captured worker writes to devices that are there: it cannot fill xenstore. */
+static void creates_no_devices(void **state)
+{
+    static const struct {
+        const char *seen, *written;
+        size_t n;
+    } tries[] = {
+        { BACK "/state", BODY(BACK "/state\0002") },
+        { BACK "/none", BODY(BACK "/state\0002") },
+        { FRONT "/state", BODY(BACK "/state\0002") },
+        { "backend/vkbd/5/9/frontend", BODY("backend/vkbd/5/9/state\0002") },
+        { BACK "/frontend", BODY("backend/vkbd/5/1/state\0002") },
+        { BACK "/frontend", BODY("backend/vkbd/5/00/state\0002") },
+        { BACK "/frontend", BODY("backend/qdisk/5/0/state\0002") },
+        { BACK "/frontend", BODY("/local/domain/5/device/console/0/tty\0/dev/pts/1") },
+        { BACK "/frontend", BODY("/local/domain/5/device/console/1/tty\0/dev/pts/1") },
+        { BACK "/frontend", BODY(BACK "/feature-17\0001") },
+    };
+    struct bench *b = *state;
+    uint32_t tx, other;
+
+    ask(b, XS_READ, BODY(BACK "/frontend\0"));
+    expect_text(b, XS_READ, FRONT);
+    ask(b, XS_WRITE, BODY(BACK "/state\0002"));
+    expect_error(b, "EACCES");
+    for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+        tx = begin(b);
+        ask_tx(b, XS_READ, 7, tx, tries[i].seen, strlen(tries[i].seen) + 1);
+        take(b);
+        ask_tx(b, XS_WRITE, 7, tx, tries[i].written, tries[i].n);
+        expect_error(b, "EACCES");
+        end(b, tx, "F");
+    }
+    tx = begin(b);
+    other = begin(b);
+    ask_tx(b, XS_READ, 7, tx, BODY(BACK "/frontend\0"));
+    expect_text(b, XS_READ, FRONT);
+    ask_tx(b, XS_WRITE, 7, other, BODY(BACK "/state\0002"));
+    expect_error(b, "EACCES");
+    end(b, tx, "T");
+    ask_tx(b, XS_WRITE, 7, tx, BODY(BACK "/state\0002"));
+    expect_error(b, "EACCES");
+    assert_int_equal(xenstored_get(&b->x, BACK "/state"), 1);
 }
 
 /* A watch's token and paths come back as they were given. */
@@ -209,7 +278,7 @@ static const struct {
     { XS_WATCH, true, BODY("/local/domain/5/device/console/1/state\0t\0") },
     { XS_WRITE, true, BODY("backend/qdisk/5/51712/sectors\000123456") },
     { XS_WRITE, true, BODY("backend/vkbd/5/0/feature-abs-pointer\0001") },
-    { XS_WRITE, true, BODY("/local/domain/0/backend/qdisk/5/768/hotplug-status\0connected") },
+    { XS_WRITE, true, BODY("/local/domain/0/backend/qdisk/5/768/feature-discard\0000") },
     { XS_READ, true, BODY("backend/9pfs/5/0/frontend\0") },
     { XS_WATCH, true, BODY("/local/domain/5/device/9pfs/0/state\0t\0") },
     { XS_WRITE, true, BODY("backend/console/5/1/state\0004") },
@@ -270,6 +339,11 @@ static const struct {
     { XS_WRITE, false, BODY("backend/vkbd/5/0/a/state\0001") },
     { XS_WRITE, false, BODY("backend/vkbd/5/x/state\0001") },
     { XS_WRITE, false, BODY("backend/vkbd/5/00000000000/state\0001") },
+    { XS_WRITE, false, BODY("backend/vkbd/5/10000000000/state\0001") },
+    { XS_WRITE, false, BODY("backend/vkbd/5/00/state\0001") },
+    { XS_WRITE, false, BODY("backend/vkbd/5/0/feature-\0001") },
+    { XS_WRITE, false, BODY("backend/vkbd/5/0/feature-flush-cache1\0001") },
+    { XS_WRITE, false, BODY("backend/vkbd/5/0/hotplug-status\0connected") },
     { XS_WRITE, false, BODY("backend/vkbd/5/0/state\0a/b") },
     { XS_WRITE, false, BODY("backend/vkbd/5/0/state\0001\0002") },
     { XS_WRITE, false, BODY("backend/vkbd/5/0/state") },
@@ -578,7 +652,7 @@ static void client_over_broker(struct bench *b)
         _exit(10);
     if (xenstore_read(x, BACK "/state", text, sizeof text) != 1 || *text != '1')
         _exit(11);
-    if (xenstore_write_u32(x, BACK "/state", 2) < 0)
+    if (xenstore_write_if(x, BACK "/frontend", BACK "/state", "2") < 0)
         _exit(12);
     if (xenstore_read(x, "/vm/secret", text, sizeof text) != -EACCES)
         _exit(13);
@@ -619,6 +693,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         T(passes_what_is_allowed),
+        T(creates_no_devices),
         T(watches_pass),
         cmocka_unit_test(every_rule),
         cmocka_unit_test(too_long_to_be_meant),

@@ -304,6 +304,56 @@ static void hands_over(void **state)
     quit(&new);
 }
 
+/* xenstore does not answer any more. It serves on until it does, and ends then, and says why. */
+static void loses_xenstore(void **state)
+{
+    struct supervised_message m;
+    struct worker w;
+    int status, fd;
+
+    (void)state;
+    connect_guest(&w);
+    broker_free(w.broker);
+    w.broker = NULL;
+    hear(&w, SUPERVISED_XENSTORE, true); /* not yet */
+    assert_int_equal(waitpid(w.pid, &status, WNOHANG), 0);
+    hear(&w, SUPERVISED_XENSTORE, false);
+    for (int i = 0, ret = -EAGAIN; ret == -EAGAIN && i < WAITS; i++) {
+        ret = supervised_receive(w.sock, &m, &fd, NULL, MSG_DONTWAIT);
+        turn();
+    }
+    assert_int_equal(m.type, SUPERVISED_SAY);
+    assert_non_null(strstr(m.text, "the connection to xenstore was lost: closed"));
+    status = status_of(&w);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ENOTCONN);
+    assert_int_equal(xenstored_get(&x, BACK "/state"), 4);
+    start(&w);
+    hear(&w, SUPERVISED_READY, false);
+    assert_int_equal(*binds, 2);
+    assert_int_equal(xenstored_get(&x, BACK "/state"), 4);
+    quit(&w);
+}
+
+/* One that cannot take over what there is, is not ready. */
+static void cannot_adopt_without_xenstore(void **state)
+{
+    struct worker w;
+    int status;
+
+    (void)state;
+    connect_guest(&w);
+    kill(w.pid, SIGKILL);
+    assert_true(WIFSIGNALED(status_of(&w)));
+    xenstored_put(&x, "/broken", FRONT "/page-gref");
+    start(&w);
+    hear(&w, SUPERVISED_XENSTORE, false);
+    status = status_of(&w);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ENOTCONN);
+    assert_int_equal(xenstored_get(&x, BACK "/state"), 4);
+}
+
 static void ends_with_its_supervisor(void **state)
 {
     struct worker w;
@@ -336,6 +386,8 @@ int main(void)
         T(serves_and_ends),
         T(successor_goes_on),
         T(hands_over),
+        T(loses_xenstore),
+        T(cannot_adopt_without_xenstore),
         T(ends_with_its_supervisor),
         T(cannot_start_without_xenstore),
     };

@@ -259,6 +259,23 @@ static void dying_domain_is_left_alone(void **state)
     }
 }
 
+/* It connects again, but does not believe one that has forgotten everything. */
+static void xenstored_that_comes_back(void **state)
+{
+    struct brood b;
+
+    (void)state;
+    brood_start(&b, "");
+    brood_await_running(&b);
+    xenstored_restart(&b.x);
+    assert_int_equal(brood_status(&b, 1500), -1);
+    xenstored_put(&b.x, BROOD_NODE, "");
+    assert_int_equal(brood_status(&b, 100), -1);
+    xenstored_erase(&b.x, BROOD_NODE);
+    assert_int_equal(brood_status(&b, 1000), 0);
+    brood_end(&b);
+}
+
 /* libxl's way where it kills by user id: the node goes, then all processes of the workers' user are
  * killed, and nobody tells the supervisor. */
 static void killed_by_user_id(void **state)
@@ -701,6 +718,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(failed_start_is_passed_on),
         cmocka_unit_test(hang_at_quit_is_killed),
         cmocka_unit_test(dying_domain_is_left_alone),
+        cmocka_unit_test(xenstored_that_comes_back),
         cmocka_unit_test(killed_by_user_id),
         cmocka_unit_test(node_gone_is_the_end),
         cmocka_unit_test(node_gone_before_it_serves),

@@ -43,7 +43,7 @@ static struct {
     struct toy toys[TOYS];
     uint64_t events;
     int init_result, connect_result; /* what the next calls answer, if not 0 */
-    bool kick_in_connect;
+    bool kick_in_connect, in_flight;
     unsigned inits, finis, connects, disconnects, changes, nesting;
     bool adopting, left; /* as the last init() or connect(), fini() saw it */
     char key[32];        /* of the last change */
@@ -109,6 +109,12 @@ static void toy_disconnect(struct xenbus_device *d)
     toy->mapped = false;
 }
 
+static bool toy_idle(struct xenbus_device *d)
+{
+    (void)d;
+    return !t.in_flight;
+}
+
 static void toy_changed(struct xenbus_device *d, const char *key)
 {
     t.changes++;
@@ -134,6 +140,7 @@ static const struct xenbus_ops toy_ops = {
     .init = toy_init,
     .connect = toy_connect,
     .disconnect = toy_disconnect,
+    .idle = toy_idle,
     .changed = toy_changed,
     .fini = toy_fini,
 };
@@ -407,6 +414,46 @@ static void removed_by_force(void **state)
     assert_int_equal(t.finis, 2);
 }
 
+/* The toolstack removes the device between our look and our write. */
+static void stays_removed(void **state)
+{
+    struct xenstored *x = connected(state);
+    struct xenbus_device *d = &t.toys[0].dev;
+
+    front_state(x, "4", 4);
+    xenstored_put(x, "/at-commit", BACK);
+    front_state(x, "5", UINT32_MAX);
+    assert_int_equal(xenstored_get(x, BACK "/online"), UINT32_MAX);
+    assert_int_equal(t.finis, 1);
+    create(x);
+    expect_state(x, 2);
+    xenstored_put(x, "/at-commit", BACK);
+    xenbus_publish(d, "feature-more", "yes");
+    expect_state(x, UINT32_MAX);
+    assert_int_equal(xenstored_get(x, BACK "/feature-more"), UINT32_MAX);
+    create(x);
+    expect_state(x, 2);
+    xenstored_put(x, "/at-commit", "/another/one"); /* it meets somebody else: once again */
+    guest_connects(x);
+    expect_state(x, 4);
+}
+
+/* Another device of the same number, before anybody has seen that the old one is gone. */
+static void removed_and_made_anew(void **state)
+{
+    struct xenstored *x = connected(state);
+
+    front_state(x, "4", 4);
+    xenstored_erase(x, BACK);
+    xenstored_put(x, FRONT "/state", "1");
+    create(x);
+    expect_state(x, 2);
+    assert_int_equal(t.inits, 2);
+    guest_connects(x);
+    expect_state(x, 4);
+    assert_int_equal(held(), 2);
+}
+
 /* A successor goes on with what it finds, and the guest hears nothing. */
 static void adopted(void **state)
 {
@@ -452,6 +499,164 @@ static void not_to_be_adopted(void **state)
     assert_int_equal(held(), 0);
 }
 
+/* xl block-detach of a mounted disk: older Linux says Closing, and goes on until it is unmounted.
+ */
+static void in_use_while_closing(void **state)
+{
+    static const char *const fronts[] = { "4", "5" };
+    struct xenstored *x = *state;
+
+    create(x);
+    for (size_t i = 0; i < ARRAY_SIZE(fronts); i++) {
+        expect_state(x, 2);
+        guest_connects(x);
+        expect_state(x, 4);
+        front_state(x, "4", 4);
+        xenstored_put(x, BACK "/state", "5");
+        front_state(x, fronts[i], 5);
+        for (unsigned n = 0; n < 3; n++) {
+            process_dies(x);
+            successor_starts(x);
+            assert_true(t.adopting);
+            expect_state(x, 5);
+            assert_int_equal(held(), 2);
+        }
+        xenbus_pause(&t.bus); /* our own successor */
+        xenbus_resume(&t.bus);
+        assert_int_equal(held(), 2);
+        front_state(x, "6", 6);
+        assert_int_equal(held(), 0);
+        xenstored_put(x, FRONT "/state", "1");
+    }
+}
+
+/* What has been refused, or never was, is nobody's to take over, whatever the front end says. */
+static void refused_once(void **state)
+{
+    struct xenstored *x = connected(state);
+    unsigned connects = t.connects;
+
+    front_state(x, "4", 4);
+    xenbus_refuse(&t.toys[0].dev, -EPROTO);
+    expect_state(x, 5);
+    for (unsigned i = 0; i < 10; i++)
+        front_state(x, i % 2 ? "4" : "5", 5);
+    assert_int_equal(t.connects, connects);
+    process_dies(x);
+    t.connect_result = -EBADMSG;
+    successor_starts(x); /* it cannot know, and tries once */
+    for (unsigned i = 0; i < 10; i++)
+        front_state(x, i % 2 ? "4" : "5", 5);
+    assert_int_equal(t.connects, connects + 1);
+    t.connect_result = 0;
+    front_state(x, "6", 6);
+    front_state(x, "1", 2);
+    front_state(x, "5", 5); /* before it has connected */
+    front_state(x, "4", 5);
+    assert_int_equal(t.connects, connects + 1);
+    front_state(x, "6", 6);
+    front_state(x, "1", 2);
+    guest_connects(x);
+    expect_state(x, 4);
+}
+
+/* A front end that closes and does not wait for us: what has begun is brought to its end. */
+static void comes_back_too_early(void **state)
+{
+    static const char *const early[] = { "1", "3", "4", "5", "6", "x" };
+    struct xenstored *x = attached(state);
+
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(early); i++) {
+        guest_connects(x);
+        expect_state(x, 4);
+        t.in_flight = true;
+        if (i & 1)
+            front_state(x, "5", 5);
+        xenstored_put(x, FRONT "/state", "6");
+        xenstored_settle(x);
+        xenstored_put(x, FRONT "/state", early[i / 2]);
+        xenstored_settle(x);
+        assert_int_equal(held(), 2);
+        t.in_flight = false;
+        xenbus_kick(&t.toys[0].dev);
+        expect_state(x, i < 2 ? 2 : 6);
+        assert_int_equal(held(), 0);
+        assert_int_equal(t.disconnects, i + 1);
+        assert_int_equal(t.connects, i + 1);
+        front_state(x, "1", 2);
+    }
+}
+
+/* Let events come in, where `ours` is lost: xenstored_settle() would ask by it. */
+static void turn(struct xenstored *x)
+{
+    assert_int_equal(xenstored_get(x, "/nothing"), UINT32_MAX); /* they are here after that */
+    while (loop_turn(x->loop, false))
+        ;
+}
+
+static void expect_given_up(struct xenstored *x, uint32_t state)
+{
+    turn(x);
+    xenstored_erase(x, "/broken");
+    assert_non_null(xenstore_why_lost(x->ours));
+    assert_int_equal(xenstored_get(x, BACK "/state"), state);
+}
+
+/* Whatever cannot be read: no connection is given up for it, and a successor goes on. */
+static void no_answer(void **state)
+{
+    static const char *const nodes[] = { BACK "/state", BACK "/online", FRONT "/state",
+                                         BACK "/frontend" };
+    struct xenstored *x = connected(state);
+
+    front_state(x, "4", 4);
+    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+        xenstored_put(x, "/broken", nodes[i]);
+        xenstored_put(x, BACK "/online", "1");
+        expect_given_up(x, 4);
+        xenbus_kick(&t.toys[0].dev);
+        turn(x);
+        assert_int_equal(held(), 2); /* it serves on */
+        assert_int_equal(t.disconnects, 0);
+        xenstored_put(x, FRONT "/state", "5"); /* nobody sees it */
+        xenstored_put(x, FRONT "/state", "4");
+        xenbus_close(&t.bus);
+        assert_true(t.left);
+        t.disconnects = 0;
+        t.pv->ops->destroy(t.pv);
+        xenstore_close(x->ours);
+        successor_starts(x);
+        expect_state(x, 4);
+        assert_int_equal(held(), 2);
+    }
+}
+
+/* The same while it takes over; and where its own side has no answer. */
+static void no_answer_while_adopting(void **state)
+{
+    static const char *const nodes[] = { FRONT "/ring-ref", FRONT "/event-channel",
+                                         BACK "/feature-toy" };
+    static const int errors[] = { -ETIMEDOUT, -ENOTCONN, -ENOMEM };
+    struct xenstored *x = connected(state);
+
+    front_state(x, "4", 4);
+    for (size_t i = 0; i < ARRAY_SIZE(nodes) + ARRAY_SIZE(errors); i++) {
+        process_dies(x);
+        if (i < ARRAY_SIZE(nodes))
+            xenstored_put(x, "/broken", nodes[i]);
+        else
+            t.connect_result = errors[i - ARRAY_SIZE(nodes)];
+        successor_starts(x);
+        expect_given_up(x, 4);
+        t.connect_result = 0;
+    }
+    process_dies(x);
+    successor_starts(x);
+    expect_state(x, 4);
+    assert_int_equal(held(), 2);
+}
+
 /* One dies after each turn of the loop in each part of the hand-shake. */
 static void death_at_any_moment(void **state)
 {
@@ -473,8 +678,7 @@ static void death_at_any_moment(void **state)
             process_dies(x);
             successor_starts(x);
             expect_state(x, parts[i].back);
-            if (parts[i].back != 5)
-                assert_int_equal(held(), parts[i].back == 4 ? 2 : 0);
+            assert_int_equal(held(), parts[i].back == 4 || parts[i].back == 5 ? 2 : 0);
         }
 }
 
@@ -698,8 +902,15 @@ int main(void)
         T(odd_directories),
         T(removed_while_connected),
         T(removed_by_force),
+        T(stays_removed),
+        T(removed_and_made_anew),
         T(adopted),
         T(not_to_be_adopted),
+        T(in_use_while_closing),
+        T(refused_once),
+        T(comes_back_too_early),
+        T(no_answer),
+        T(no_answer_while_adopting),
         T(death_at_any_moment),
         T(connect_in_progress),
         T(adoption_in_progress),

@@ -13,6 +13,7 @@
 
 #include "ioreq/loop.h"
 #include "tests/xenstored.h"
+#include "toolstack/xenstore_wire.h"
 
 static void reads_and_writes(void **state)
 {
@@ -34,6 +35,28 @@ static void reads_and_writes(void **state)
     assert_int_equal(xenstore_read(x.ours, "/local/domain/0/relative", text, sizeof text), 1);
     assert_int_equal(xenstore_remove(x.ours, "/a"), 0);
     assert_int_equal(xenstore_read(x.ours, "/a/b", text, sizeof text), -ENOENT);
+    xenstored_stop(&x);
+}
+
+static void writes_if(void **state)
+{
+    struct xenstored x;
+    char text[16];
+
+    (void)state;
+    xenstored_start(&x);
+    assert_int_equal(xenstore_write_if(x.ours, "/a/w", "/a/b", "1"), -ENOENT);
+    assert_int_equal(xenstored_get(&x, "/a/b"), UINT32_MAX);
+    xenstored_put(&x, "/a/w", "here");
+    assert_int_equal(xenstore_write_if(x.ours, "/a/w", "/a/b", "1"), 0);
+    assert_int_equal(xenstored_get(&x, "/a/b"), 1);
+    xenstored_put(&x, "/other", "1");
+    xenstored_put(&x, "/at-commit", "/other");
+    assert_int_equal(xenstore_write_if(x.ours, "/a/w", "/a/b", "2"), 0); /* at the second try */
+    assert_int_equal(xenstored_get(&x, "/a/b"), 2);
+    xenstored_put(&x, "/at-commit", "/a");
+    assert_int_equal(xenstore_write_if(x.ours, "/a/w", "/a/b", "3"), -ENOENT);
+    assert_int_equal(xenstore_read(x.them, "/a/b", text, sizeof text), -ENOENT);
     xenstored_stop(&x);
 }
 
@@ -196,6 +219,56 @@ static void daemon_goes_away(void **state)
     }
 }
 
+static void count_call(void *opaque)
+{
+    ++*(unsigned *)opaque;
+}
+
+/* Watches go on with another connection; what they missed they are told of by their first call. */
+static void reconnects(void **state)
+{
+    unsigned lost[2] = { 0 }; /* times it was lost, and that it was back */
+    const struct xenstore_calls calls = { .lost = count_call, .opaque = lost };
+    const struct xenstore_calls again = { .back = count_call, .opaque = lost + 1 };
+    struct error e = { "" };
+    struct heard near, far;
+    struct xenstored x;
+    char text[8];
+
+    (void)state;
+    xenstored_start(&x);
+    xenstore_tell(x.ours, &calls);
+    watch(&x, &near, "/a");
+    watch(&x, &far, "backend/x");
+    xenstored_settle(&x);
+    assert_null(xenstore_why_lost(x.ours));
+    assert_int_equal(xenstore_read(x.ours, "/a/long", text, sizeof text), -ENOTCONN);
+    assert_int_equal(lost[0], 0); /* never inside a request */
+    xenstore_give_up(x.ours, "twice is once");
+    while (loop_turn(x.loop, false))
+        ;
+    assert_int_equal(lost[0], 1);
+    assert_string_equal(xenstore_why_lost(x.ours), "a message is too long");
+    xenstored_put(&x, "/a/b", "1");
+    xenstore_tell(x.ours, &again);
+    assert_int_equal(xenstore_reconnect(x.ours, xs_connect(x.path, &e)), 0);
+    assert_int_equal(lost[1], 0);
+    xenstored_settle(&x);
+    assert_int_equal(lost[1], 1);
+    assert_int_equal(near.calls, 2);
+    assert_int_equal(far.calls, 2);
+    xenstored_put(&x, "/a/b", "2");
+    xenstored_settle(&x);
+    assert_int_equal(near.calls, 3);
+    assert_string_equal(near.path, "/a/b");
+    xenstore_unwatch(x.ours, &near.watch);
+    xenstored_put(&x, "/a/b", "3");
+    xenstored_settle(&x);
+    assert_int_equal(near.calls, 3);
+    assert_int_equal(lost[1], 1);
+    xenstored_stop(&x);
+}
+
 static void nobody_there(void **state)
 {
     struct loop *loop = loop_new();
@@ -212,14 +285,11 @@ static void nobody_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_and_writes),
-        cmocka_unit_test(wild_values),
-        cmocka_unit_test(lists),
-        cmocka_unit_test(says_running),
-        cmocka_unit_test(watches),
-        cmocka_unit_test(flood_is_bounded),
-        cmocka_unit_test(nobody_there),
-        cmocka_unit_test(daemon_goes_away),
+        cmocka_unit_test(reads_and_writes), cmocka_unit_test(writes_if),
+        cmocka_unit_test(wild_values),      cmocka_unit_test(lists),
+        cmocka_unit_test(says_running),     cmocka_unit_test(watches),
+        cmocka_unit_test(flood_is_bounded), cmocka_unit_test(nobody_there),
+        cmocka_unit_test(reconnects),       cmocka_unit_test(daemon_goes_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

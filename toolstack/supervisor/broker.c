@@ -29,6 +29,11 @@ enum phase {
     WAITING,    /* for the daemon's answer to `up` */
 };
 
+struct transaction {
+    uint32_t id;     /* 0: free */
+    uint64_t device; /* is there (broker_device()); 0: none has been looked for */
+};
+
 struct broker {
     struct loop *loop;
     unsigned domid;
@@ -38,7 +43,7 @@ struct broker {
     const char *refusal; /* errno by name */
     bool sending;        /* `down` is complete and goes to the worker */
     uint32_t watches;
-    uint32_t transactions[BROKER_TRANSACTIONS]; /* open ones; 0: free */
+    struct transaction transactions[BROKER_TRANSACTIONS]; /* open ones */
     struct guest_log_limit own_limit, *log_limit;
     struct xs_message up, down;
 };
@@ -65,12 +70,33 @@ static void finish(struct broker *b, const char *why)
 /* ---- requests of the worker ----------------------------------------------------------------- */
 
 /* The place of transaction `id`, with 0 a free one; NULL: there is none. */
-static uint32_t *transaction(struct broker *b, uint32_t id)
+static struct transaction *transaction(struct broker *b, uint32_t id)
 {
     for (unsigned i = 0; i < BROKER_TRANSACTIONS; i++)
-        if (b->transactions[i] == id)
+        if (b->transactions[i].id == id)
             return &b->transactions[i];
     return NULL;
+}
+
+/* A write is to a device that is there, and is not carried out if that goes before the transaction
+ * ends. */
+static bool is_there(struct broker *b)
+{
+    const struct xs_header *h = &b->up.header;
+    const struct transaction *t = h->transaction ? transaction(b, h->transaction) : NULL;
+    bool witness;
+
+    return t && t->device && t->device == broker_device(b->domid, b->up.body, &witness);
+}
+
+/* The daemon has answered a read in transaction `t`. */
+static void note_device(struct broker *b, struct transaction *t)
+{
+    bool witness;
+    uint64_t device = broker_device(b->domid, b->up.body, &witness);
+
+    if (witness)
+        t->device = device;
 }
 
 /* What to answer instead of asking the daemon; NULL: nothing. */
@@ -78,7 +104,7 @@ static const char *refusal(struct broker *b)
 {
     const struct xs_header *h = &b->up.header;
 
-    if (!broker_allows(b->domid, h, b->up.body)) {
+    if (!broker_allows(b->domid, h, b->up.body) || (h->type == XS_WRITE && !is_there(b))) {
         guest_log_line(b->log_limit, "xenstore broker",
                        "refused a request of the PV worker (type %u, %s)", h->type,
                        broker_path(h, b->up.body));
@@ -127,16 +153,16 @@ static bool answered(struct broker *b)
 {
     const struct xs_header *asked = &b->up.header, *h = &b->down.header;
     bool ok = h->type == asked->type;
-    uint32_t *place;
+    struct transaction *t;
     char *end;
 
     if (b->phase != WAITING || h->request != asked->request || (!ok && h->type != XS_ERROR))
         return false;
     b->phase = ASKING;
     if (asked->type == XS_TRANSACTION_END) {
-        place = transaction(b, asked->transaction); /* gone, also when it failed with EAGAIN */
-        if (place)
-            *place = 0;
+        t = transaction(b, asked->transaction); /* gone, also when it failed with EAGAIN */
+        if (t)
+            t->id = 0;
     }
     if (!ok)
         return true;
@@ -147,10 +173,15 @@ static bool answered(struct broker *b)
     if (asked->type == XS_TRANSACTION_START) {
         unsigned long id = strtoul(b->down.body, &end, 10);
 
-        place = transaction(b, 0);
-        if (*end || !id || id > UINT32_MAX || !place)
+        t = transaction(b, 0);
+        if (*end || !id || id > UINT32_MAX || !t)
             return false;
-        *place = (uint32_t)id;
+        *t = (struct transaction){ .id = (uint32_t)id };
+    }
+    if (asked->type == XS_READ && asked->transaction) {
+        t = transaction(b, asked->transaction);
+        if (t)
+            note_device(b, t);
     }
     return true;
 }

@@ -36,8 +36,13 @@ void broker_free(struct broker *b); /* NULL is nothing */
 void broker_share_limit(struct broker *b, struct guest_log_limit *limit);
 
 /* May the worker of this domain ask this? `body` has h->length (at most XS_BODY) bytes and a NUL
- * behind them. */
+ * behind them. A write of a device's key needs, besides, a transaction in which the worker has read
+ * that device's backend/TYPE/N/D/frontend. */
 bool broker_allows(unsigned domid, const struct xs_header *h, const char *body);
+
+/* The device, as a number of our own, whose key `path` is; 0: it is no such path. *witness: its
+ * `frontend` in the back end's directory, which is there as long as the device is. */
+uint64_t broker_device(unsigned domid, const char *path, bool *witness);
 
 /* The path that a body begins with, if it is one that can be logged. */
 const char *broker_path(const struct xs_header *h, const char *body);

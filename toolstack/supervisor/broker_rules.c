@@ -4,17 +4,22 @@
  *
  * Paths (relative ones are below /local/domain/0, the supervisor's own directory):
  *   backend/{vkbd,qdisk,console,vfb,9pfs}/N and below    read, list, watch
- *   backend/{vkbd,qdisk,console}/N/D/KEY                 write, for the keys that a back end
- *                                                        publishes
+ *   backend/{vkbd,qdisk,console}/N/D/KEY                 write, for the keys that our back ends
+ *                                                        publish
  *   backend/{vfb,9pfs}/N/D/state                         write: such devices are closed
  *   /local/domain/N/device/{vkbd,vbd,console,vfb,9pfs} and below   read, list, watch
  *   /local/domain/N/device/console/D/tty                 write, /dev/pts/NUMBER only
  * Values that may be written are short and plain: toolstacks read these keys as root, and xl opens
  * what `tty` names. Watches and transactions are allowed, everything else is not.
+ *
+ * The number D is any number by these rules; that there is such a device the worker has to have
+ * seen, in the same transaction (broker.c). So what it can create is bounded by what the toolstack
+ * has.
  */
 #include "toolstack/supervisor/broker.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "toolstack/xenstore_wire.h"
 
@@ -59,15 +64,20 @@ static const char *at_end(const char *path)
     return path && (!*path || *path == '/') ? path : NULL;
 }
 
+/* In the order of `types`. */
+enum type { VKBD, QDISK, CONSOLE, VFB, NINEPFS };
+
 /* What is behind backend/TYPE/N: "" or "/..."; NULL: the path is elsewhere. */
-static const char *behind_back(unsigned domid, const char *path)
+static const char *behind_back(unsigned domid, const char *path, enum type *type)
 {
     static const char *const types[] = { "vkbd/", "qdisk/", "console/", "vfb/", "9pfs/" };
     const char *home = skip(path, "/local/domain/0/"), *rest = NULL;
 
     path = skip(home ? home : path, "backend/");
-    for (size_t i = 0; i < ARRAY_SIZE(types) && !rest; i++)
+    for (size_t i = 0; i < ARRAY_SIZE(types) && !rest; i++) {
         rest = at_end(skip_number(skip(path, types[i]), domid));
+        *type = (enum type)i;
+    }
     return rest;
 }
 
@@ -87,46 +97,84 @@ static bool in_front(unsigned domid, const char *path)
 
 static bool may_see(unsigned domid, const char *path)
 {
-    return path_ok(path) && (behind_back(domid, path) || in_front(domid, path));
+    enum type type;
+
+    return path_ok(path) && (behind_back(domid, path, &type) || in_front(domid, path));
 }
 
-/* "/D/KEY" -> "KEY"; NULL if it is not of that form. */
+/* "/D/KEY" -> "KEY"; NULL if it is not of that form. A number has one form only. */
 static const char *key_of(const char *rest)
 {
     size_t n = *rest == '/' ? strspn(rest + 1, DIGITS) : 0;
 
-    if (!n || n > DEVID_MAX_DIGITS || rest[1 + n] != '/' || strchr(rest + 2 + n, '/'))
+    if (!n || n > DEVID_MAX_DIGITS || (n > 1 && rest[1] == '0') || rest[1 + n] != '/' ||
+        strchr(rest + 2 + n, '/'))
         return NULL;
     return rest + 2 + n;
 }
 
-/* Of types that we have no back end for. */
-static bool refused(const char *path)
+/* The key that a path names, and of which device; NULL: it is no key of a device. `front`: it is in
+ * the front end's directory, of a console. */
+static const char *find_key(unsigned domid, const char *path, uint64_t *device, bool *front)
 {
-    return strstr(path, "backend/vfb/") || strstr(path, "backend/9pfs/");
+    const char *rest, *key;
+    enum type type;
+
+    if (!path_ok(path))
+        return NULL;
+    rest = behind_back(domid, path, &type);
+    *front = !rest;
+    if (!rest) {
+        rest = behind_front(domid, path, "console");
+        type = CONSOLE;
+    }
+    key = rest ? key_of(rest) : NULL;
+    if (key)
+        *device = (uint64_t)(type + 1) << 48 | strtoull(rest + 1, NULL, 10);
+    return key;
+}
+
+uint64_t broker_device(unsigned domid, const char *path, bool *witness)
+{
+    uint64_t device = 0;
+    bool front;
+    const char *key = find_key(domid, path, &device, &front);
+
+    *witness = key && !front && !strcmp(key, "frontend");
+    return device;
+}
+
+/* Of a type that we have no back end for. */
+static bool is_refused(uint64_t device)
+{
+    return device >> 48 > CONSOLE + 1;
 }
 
 static bool published(const char *key)
 {
     static const char *const keys[] = {
         "state",
-        "hotplug-status",
         "info",
         "sectors",
         "sector-size",
-        "physical-sector-size",
         "discard-granularity",
         "discard-alignment",
         "discard-secure",
         "max-ring-page-order",
         "multi-queue-max-queues",
-        "request-update",
+        "feature-abs-pointer",
+        "feature-raw-pointer",
+        "feature-flush-cache",
+        "feature-barrier",
+        "feature-persistent",
+        "feature-max-indirect-segments",
+        "feature-discard",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         if (!strcmp(key, keys[i]))
             return true;
-    return !strncmp(key, "feature-", 8);
+    return false;
 }
 
 static bool is_pts(const char *value, size_t n)
@@ -141,18 +189,16 @@ static bool is_pts(const char *value, size_t n)
 /* `value` has a NUL behind its n bytes, so that a NUL among them shows. */
 static bool may_write(unsigned domid, const char *path, const char *value, size_t n)
 {
-    const char *rest, *key;
+    uint64_t device = 0;
+    bool front;
+    const char *key = find_key(domid, path, &device, &front);
 
-    if (!path_ok(path))
+    if (!key)
         return false;
-    rest = behind_back(domid, path);
-    key = rest ? key_of(rest) : NULL;
-    if (key)
-        return (refused(path) ? !strcmp(key, "state") : published(key)) && n <= VALUE_MAX_BYTES &&
-               strspn(value, DIGITS LETTERS "-_.") == n;
-    rest = behind_front(domid, path, "console");
-    key = rest ? key_of(rest) : NULL;
-    return key && !strcmp(key, "tty") && is_pts(value, n);
+    if (front)
+        return !strcmp(key, "tty") && is_pts(value, n);
+    return (is_refused(device) ? !strcmp(key, "state") : published(key)) && n <= VALUE_MAX_BYTES &&
+           strspn(value, DIGITS LETTERS "-_.") == n;
 }
 
 static bool watch_ok(unsigned domid, const char *path, const char *token, size_t left)

@@ -132,6 +132,7 @@ struct supervisor {
     struct loop_source signals;
     struct xenstore *xs;
     struct xenstore_watch watch;
+    uint64_t xenstore_at;   /* it was lost: connect again */
     char node[64];          /* of the domain, in xenstore; libxl removes it first */
     bool noted;             /* the node has been there */
     struct program program; /* the device model that runs */

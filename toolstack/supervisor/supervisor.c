@@ -3,7 +3,7 @@
  * supervisor - start, signals, time and the end. See supervisor.h and private.h.
  *
  * Absent: a limit on xenstored: it is asked when the domain's node changes, and after a SIGKILL,
- * and our own client waits for its answer up to 5 s.
+ * and our own client waits for its answer up to 5 s. After that it is another connection's turn.
  */
 #include "toolstack/supervisor/supervisor.h"
 
@@ -20,6 +20,7 @@
 #include "hw/core/log.h"
 #include "toolstack/sandbox.h"
 #include "toolstack/supervisor/private.h"
+#include "toolstack/xenstore_wire.h"
 
 /* ---- the domain ----------------------------------------------------------------------------- */
 
@@ -57,12 +58,33 @@ bool supervisor_domain_gone(struct supervisor *s, uint32_t death)
     return s->forsaken || s->o->xen->look(s->o->domid) == -ESRCH;
 }
 
+/* An xenstored that knows nothing of the domain may have lost its memory. */
+static void xenstore_lost(void *opaque)
+{
+    struct supervisor *s = opaque;
+
+    s->noted = false;
+    s->xenstore_at = loop_now() + MS(START_AGAIN_MS);
+}
+
+static void reconnect_xenstore(struct supervisor *s)
+{
+    struct error e = { "" };
+    int fd = xs_connect(NULL, &e);
+
+    s->xenstore_at = NEVER;
+    if (fd < 0 || xenstore_reconnect(s->xs, fd) < 0)
+        xenstore_lost(s);
+}
+
 static int open_xenstore(struct supervisor *s, struct error *e)
 {
+    const struct xenstore_calls calls = { .lost = xenstore_lost, .opaque = s };
     int ret = xenstore_open(s->loop, NULL, &s->xs, e);
 
     if (ret < 0)
         return ret;
+    xenstore_tell(s->xs, &calls);
     s->watch = (struct xenstore_watch){ .path = s->node, .changed = node_changed, .opaque = s };
     ret = xenstore_watch(s->xs, &s->watch);
     return ret < 0 ? error_set(e, ret, "cannot watch %s in xenstore: %s", s->node, strerror(-ret))
@@ -196,7 +218,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t next_deadline(void *opaque)
 {
     const struct supervisor *s = opaque;
-    uint64_t at = earlier(s->end_at, s->upgrade.deadline);
+    uint64_t at = earlier(earlier(s->end_at, s->upgrade.deadline), s->xenstore_at);
 
     for (unsigned i = 0; i < SEATS; i++)
         at = earlier(at, earlier(s->seats[i].kill_at, s->seats[i].start_at));
@@ -218,6 +240,8 @@ static void expired(void *opaque)
     }
     if (s->upgrade.deadline <= now)
         upgrade_expired(s);
+    if (s->xenstore_at <= now)
+        reconnect_xenstore(s);
     if (s->end_at <= now) {
         s->end_at = NEVER;
         loop_stop(s->loop); /* somebody hangs in the kernel: libxl does not wait for that */
@@ -264,7 +288,7 @@ static void init(struct supervisor *s, const struct supervisor_options *o)
 {
     const enum supervised_role role = o->pv_only ? SUPERVISED_PV : SUPERVISED_MODEL;
 
-    *s = (struct supervisor){ .o = o, .signals.fd = -1, .end_at = NEVER };
+    *s = (struct supervisor){ .o = o, .signals.fd = -1, .end_at = NEVER, .xenstore_at = NEVER };
     snprintf(s->node, sizeof s->node, "device-model/%u",
              o->domid); /* ours, also in a driver domain */
     s->program.fd = s->upgrade.model.fd = s->upgrade.self.fd = -1;
