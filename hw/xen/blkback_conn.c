@@ -46,7 +46,7 @@ bool blk_conn_quiet(const struct blk_conn *c)
 
 void blk_conn_settle(struct blk_conn *c)
 {
-    if ((c->held || c->broken || c->stop != BLK_RUNS) && blk_conn_quiet(c))
+    if ((c->broken || c->stop != BLK_RUNS) && blk_conn_quiet(c))
         loop_defer(c->loop, &c->settle);
 }
 
@@ -95,15 +95,14 @@ static void settled(void *opaque)
 
     if (!blk_conn_quiet(c) || (c->stop != BLK_RUNS && !stopped(c)))
         return;
-    if (c->held || c->broken || c->stop != BLK_RUNS)
+    if (c->broken || c->stop != BLK_RUNS)
         c->quiet(c->opaque);
 }
 
-void blk_conn_hold(struct blk_conn *c, bool hold)
+void blk_conn_start(struct blk_conn *c)
 {
-    c->held = hold;
-    blk_conn_settle(c);
-    for (unsigned i = 0; i < c->queues && !hold; i++)
+    c->stop = BLK_RUNS;
+    for (unsigned i = 0; i < c->queues; i++)
         loop_defer(c->loop, &c->queue[i].again);
 }
 

@@ -164,12 +164,11 @@ struct blk_conn {
     struct loop *loop;
     struct block *block; /* NULL: no medium */
     bool discard;        /* is offered */
-    bool held;           /* nothing is started */
     bool broken;         /* a ring made no sense; nothing is done any more */
     enum blk_stop stop;
     struct blk_journal *journal;
     volatile uint64_t *events;
-    /* Held, broken or stopping, and now nothing is in flight any more. From the loop; may close. */
+    /* Broken or stopping, and now nothing is in flight any more. From the loop; may close. */
     void (*quiet)(void *opaque);
     void *opaque;
     struct loop_work settle;
@@ -196,12 +195,13 @@ struct blk_conn_options {
 MUST_CHECK int blk_conn_open(const struct blk_conn_options *o, const struct blk_setup *s,
                              struct blk_conn **out);
 bool blk_conn_quiet(const struct blk_conn *c); /* nothing is in flight */
-/* Start no more requests, or go on. Not quiet yet? c->quiet will be called. */
-void blk_conn_hold(struct blk_conn *c, bool hold);
-/* Take no more requests and flush the image when those in flight have ended. true: all is done;
- * false: c->quiet will be called. */
+/* Take and start no more requests, and flush the image when those in flight have ended. true: all
+ * is done; false: c->quiet will be called. */
 bool blk_conn_stop(struct blk_conn *c);
-/* Wait for what is in flight, and give everything back. `leave`: the journal is a successor's. */
+/* Go on; only when blk_conn_stop() has said true. Meanwhile c->block may have been replaced. */
+void blk_conn_start(struct blk_conn *c);
+/* Give everything back. Where blk_conn_stop() has not said true, this waits for the disk. `leave`:
+ * the journal is a successor's. */
 void blk_conn_close(struct blk_conn *c, bool leave);
 /* For queues: look whether c->quiet is due. */
 void blk_conn_settle(struct blk_conn *c);
