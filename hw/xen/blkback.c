@@ -112,10 +112,14 @@ static uint32_t *owner_of(const struct disk *d)
     return &d->b->journals->owner[d - d->b->disks];
 }
 
-/* How well does an unused place suit? Best is the one that a predecessor had for this disk. */
-static unsigned suits(uint32_t owner, uint32_t me)
+/* How well does an unused place suit? Best is the one that a predecessor had for this disk; if need
+ * be, that of one which was removed while nobody was here. All devices are known before the first
+ * one begins. */
+static unsigned suits(struct blkback *b, uint32_t owner, uint32_t me)
 {
-    return owner == me ? 2 : !owner;
+    if (owner == me)
+        return 3;
+    return !owner ? 2 : !xenbus_find(&b->bus, owner - 1);
 }
 
 /* -EINPROGRESS: until another disk has closed. There are as many places as devices. */
@@ -131,7 +135,7 @@ static int find_disk(struct vbd *v)
         return err;
     v->waits = true;
     for (unsigned i = 0; i < BLKBACK_DISKS; i++) {
-        unsigned suit = suits(b->journals->owner[i], me);
+        unsigned suit = suits(b, b->journals->owner[i], me);
 
         if (b->disks[i].b && b->disks[i].devid == v->dev.devid)
             return -EINPROGRESS;

@@ -866,6 +866,22 @@ static void paused_and_resumed(void **state)
     }
 }
 
+/* What was removed while nobody was there does not keep its place for ever. */
+static void places_of_removed_disks(void **state)
+{
+    (void)state;
+    attached();
+    process_dies();
+    for (uint32_t i = 0; i < BLKBACK_DISKS; i++)
+        ((uint32_t *)host.journal)[i] = 1000 + i; /* owners */
+    successor_starts();
+    guest_connects();
+    expect_state(4);
+    process_dies();
+    successor_starts();
+    assert_int_equal(run(0, front_transfer(BLKIF_READ, 1, 0, 0, 1)), BLKIF_OKAY);
+}
+
 /* Without memory that outlives the process a successor cannot go on, and says so. */
 static void no_journal(void **state)
 {
@@ -912,6 +928,7 @@ int main(void)
         T(successor_goes_on),
         T_WIDE(successor_goes_on),
         T(paused_and_resumed),
+        T(places_of_removed_disks),
         T(no_journal),
     };
 
