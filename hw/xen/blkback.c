@@ -29,7 +29,7 @@ enum { DISCARD_BYTES = 4096, PARAMS = XENSTORE_VALUE + 1 };
  * disks are found is not always the same. */
 struct journals {
     uint32_t owner[BLKBACK_DISKS]; /* devid + 1; 0: free */
-    uint32_t unused[32];
+    uint32_t told[BLKBACK_DISKS];  /* the medium() that the guest knows of; 0: by an older build */
     struct blk_journal disk[BLKBACK_DISKS];
 };
 
@@ -47,6 +47,7 @@ struct disk {
     bool changing;       /* the medium: nothing is started until that is done */
     bool stale;          /* and the old one is still in */
     bool discard;
+    struct loop_work announce; /* another medium */
 };
 
 struct vbd {
@@ -112,6 +113,11 @@ static uint32_t *owner_of(const struct disk *d)
     return &d->b->journals->owner[d - d->b->disks];
 }
 
+static uint32_t *told_of(const struct disk *d)
+{
+    return &d->b->journals->told[d - d->b->disks];
+}
+
 /* How well does an unused place suit? Best is the one that a predecessor had for this disk; if need
  * be, that of one which was removed while nobody was here. All devices are known before the first
  * one begins. */
@@ -121,6 +127,8 @@ static unsigned suits(struct blkback *b, uint32_t owner, uint32_t me)
         return 3;
     return !owner ? 2 : !xenbus_find(&b->bus, owner - 1);
 }
+
+static void announce(void *opaque);
 
 /* -EINPROGRESS: until another disk has closed. There are as many places as devices. */
 static int find_disk(struct vbd *v)
@@ -147,9 +155,11 @@ static int find_disk(struct vbd *v)
     if (!d)
         return -EINPROGRESS;
     v->waits = false;
-    *d = (struct disk){ .b = b, .devid = v->dev.devid, .dev = &v->dev };
+    *d = (struct disk){
+        .b = b, .devid = v->dev.devid, .dev = &v->dev, .announce = { .run = announce, .opaque = d }
+    };
     if (*owner_of(d) != me)
-        journal_of(d)->valid = 0;
+        journal_of(d)->valid = *told_of(d) = 0;
     *owner_of(d) = me;
     v->disk = d;
     return 0;
@@ -190,17 +200,10 @@ static void close_image(struct disk *d)
     d->opened = false;
 }
 
-static void publish_size(struct disk *d)
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%" PRIu64, d->block ? d->block->size / BLKIF_SECTOR : 0);
-    xenbus_publish(d->dev, "sectors", text);
-}
-
 static void publish_info(struct disk *d)
 {
     uint32_t info = 0;
+    char sectors[24];
 
     if (text_is(d, "device-type", "cdrom"))
         info |= INFO_CDROM;
@@ -210,7 +213,38 @@ static void publish_info(struct disk *d)
         info |= INFO_READ_ONLY;
     xenbus_publish_number(d->dev, "info", info);
     xenbus_publish_number(d->dev, "sector-size", BLKIF_SECTOR);
-    publish_size(d);
+    snprintf(sectors, sizeof sectors, "%" PRIu64, d->block ? d->block->size / BLKIF_SECTOR : 0);
+    xenbus_publish(d->dev, "sectors", sectors);
+}
+
+/* The medium that is in: its name and its size (FNV-1a). Never 0. */
+static uint32_t medium(const struct disk *d)
+{
+    uint64_t size = d->block ? d->block->size : 0;
+    uint32_t hash = 2166136261u;
+
+    for (const char *c = vbd_of(d->dev)->params; *c; c++)
+        hash = (hash ^ (uint8_t)*c) * 16777619u;
+    for (unsigned i = 0; i < 64; i += 8)
+        hash = (hash ^ (uint8_t)(size >> i)) * 16777619u;
+    return hash ? hash : 1;
+}
+
+static void announce(void *opaque)
+{
+    struct disk *d = opaque;
+
+    xenbus_announce(d->dev);
+    *told_of(d) = medium(d);
+}
+
+/* Publishes it, and announces it if it is another one than the guest knows of. Only then is that
+ * noted, so that a successor does the same. */
+static void tell(struct disk *d)
+{
+    publish_info(d);
+    if (*told_of(d) != medium(d))
+        loop_defer(d->b->loop, &d->announce);
 }
 
 static void publish_features(struct disk *d)
@@ -392,7 +426,9 @@ static int disk_connect(struct xenbus_device *dev)
     err = blk_conn_open(&o, &s, &d->conn);
     if (err < 0)
         return err;
-    publish_info(d);
+    if (!dev->adopting || !*told_of(d))
+        *told_of(d) = medium(d); /* it will read it now */
+    tell(d);
     return 0;
 }
 
@@ -415,6 +451,7 @@ static void disk_disconnect(struct xenbus_device *dev)
 
     if (!d || d->closing)
         return;
+    loop_cancel(d->b->loop, &d->announce);
     if (dev->bus->leaving) {
         if (d->conn)
             blk_conn_close(d->conn, true);
@@ -488,8 +525,7 @@ static void change_medium(struct disk *d)
         return;
     }
     blk_conn_start(d->conn);
-    publish_info(d);
-    xenbus_announce(d->dev);
+    tell(d);
 }
 
 static void disk_changed(struct xenbus_device *dev, const char *key)
@@ -595,9 +631,7 @@ void blkback_resized(struct blkback *b)
         struct xenbus_device *dev = xenbus_at(&b->bus, i);
         struct disk *d = dev ? disk_of(dev) : NULL;
 
-        if (!d || !block_resized(d->block) || !d->conn)
-            continue;
-        publish_size(d);
-        xenbus_announce(dev);
+        if (d && block_resized(d->block) && d->conn && !d->closing && !d->changing)
+            tell(d);
     }
 }

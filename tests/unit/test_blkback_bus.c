@@ -866,6 +866,49 @@ static void paused_and_resumed(void **state)
     }
 }
 
+static unsigned writes_of_successor(void)
+{
+    uint64_t before = events;
+
+    successor_starts();
+    expect_state(4);
+    assert_int_equal(run(0, front_transfer(BLKIF_READ, 1, 0, 0, 1)), BLKIF_OKAY);
+    return (unsigned)(events - before) - 1; /* the answer */
+}
+
+/* The guest hears of another size or medium, though nobody was there to say so, or its death came
+ * between `sectors` and `state`; and of nothing else. */
+static void changes_while_nobody_is_there(void **state)
+{
+    char half[16];
+
+    (void)state;
+    connected();
+    process_dies();
+    assert_int_equal(writes_of_successor(), 0);
+    process_dies();
+    f.disk.size /= 2;
+    assert_int_equal(writes_of_successor(), 2);
+    assert_int_equal(back("sectors"), FRONT_SECTORS / 2);
+    process_dies();
+    assert_int_equal(writes_of_successor(), 0);
+    f.disk.size /= 2;
+    snprintf(half, sizeof half, "%d", FRONT_SECTORS / 4);
+    process_dies();
+    xenstored_put(&x, BACK "/sectors", half);
+    assert_int_equal(writes_of_successor(), 1);
+    process_dies();
+    xenstored_put(&x, BACK "/params", "aio:/cd2.iso");
+    assert_int_equal(writes_of_successor(), 1);
+    process_dies();
+    assert_int_equal(writes_of_successor(), 0);
+    blkback_pause(blkback);
+    f.disk.size *= 4;
+    blkback_resume(blkback);
+    expect_state(4);
+    assert_int_equal(back("sectors"), FRONT_SECTORS);
+}
+
 /* What was removed while nobody was there does not keep its place for ever. */
 static void places_of_removed_disks(void **state)
 {
@@ -928,6 +971,7 @@ int main(void)
         T(successor_goes_on),
         T_WIDE(successor_goes_on),
         T(paused_and_resumed),
+        T(changes_while_nobody_is_there),
         T(places_of_removed_disks),
         T(no_journal),
     };
