@@ -64,6 +64,7 @@ struct blkback {
     const struct blkback_host *host;
     struct journals *journals;
     bool own_journals; /* die with us */
+    unsigned grants_left;
     struct guest_log_limit log_limit;
     struct vbd vbds[BLKBACK_DISKS];
     struct disk disks[BLKBACK_DISKS];
@@ -410,6 +411,7 @@ static int disk_connect(struct xenbus_device *dev)
                                         .block = d->block,
                                         .journal = journal_of(d),
                                         .events = dev->bus->events,
+                                        .grants_left = &d->b->grants_left,
                                         .quiet = quiet,
                                         .opaque = d,
                                         .discard = d->discard,
@@ -578,6 +580,7 @@ int blkback_open(struct xenstore *x, unsigned domid, struct loop *l, struct pv *
     b->bus.opaque = b;
     b->loop = l;
     b->host = host;
+    b->grants_left = BLK_GRANTS_ALL;
     *out = b;
     return 0;
 }

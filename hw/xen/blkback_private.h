@@ -17,6 +17,9 @@
 enum {
     BLK_QUEUES = 4,
     BLK_GRANTS = 1024, /* persistent ones, of a queue */
+    /* Of all queues: each is a mapping of its own, of which Linux gives a process 65,530
+     * (vm.max_map_count). The other half is for everything else. */
+    BLK_GRANTS_ALL = 32768,
     BLK_BOUNCE = 1024, /* pages of ours for what is copied, of a queue */
 };
 
@@ -35,6 +38,7 @@ struct blk_grant {
 struct blk_memory {
     struct pv *pv;
     bool persistent;
+    unsigned *left; /* grants that all queues together may map yet */
     uint64_t clock;
     unsigned grants, spare; /* grants mapped; bounce pages free */
     uint8_t *bounce;
@@ -43,7 +47,8 @@ struct blk_memory {
     uint16_t free[BLK_BOUNCE];
 };
 
-MUST_CHECK int blk_memory_open(struct blk_memory *m, struct pv *pv, bool persistent);
+MUST_CHECK int blk_memory_open(struct blk_memory *m, struct pv *pv, bool persistent,
+                               unsigned *left);
 void blk_memory_close(struct blk_memory *m);
 /* A page for this reference; at least one bounce page must be spare. */
 uint16_t blk_memory_get(struct blk_memory *m, uint32_t ref);
@@ -185,6 +190,7 @@ struct blk_conn_options {
     struct block *block;
     struct blk_journal *journal;
     volatile uint64_t *events; /* each answer counts; may be NULL */
+    unsigned *grants_left;     /* of BLK_GRANTS_ALL; shared by all connections */
     void (*quiet)(void *opaque);
     void *opaque;
     bool discard;
