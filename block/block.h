@@ -106,7 +106,7 @@ bool block_resized(struct block *b);
 void block_drain(struct block *b);
 
 /* Drain, flush, unlock unless it is shared, close and free; allowed inside done(). NULL is nothing.
- */
+ * Waits for the host's disk only if something is in flight, or was written since the last flush. */
 void block_close(struct block *b);
 
 /* Close and free without a trace: the image stays locked, for a successor who has it open too.

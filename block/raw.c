@@ -49,6 +49,7 @@ struct raw {
     struct aio_pool *pool;
     int fd;
     bool locked;
+    bool dirty; /* something was written since the last flush */
     bool direct;
     bool no_ring; /* tried in vain, or told not to */
     bool no_inline;
@@ -227,10 +228,18 @@ static void raw_count(struct raw *raw, struct block_req *r, int by)
     raw->slots_used ^= 1u << r->slot;
 }
 
+/* A flush covers what ended before it began; what begins meanwhile makes the image dirty again. */
+static void raw_mark(struct raw *raw, const struct block_req *r)
+{
+    if (r->op != BLOCK_READ)
+        raw->dirty = r->op != BLOCK_FLUSH;
+}
+
 static void raw_issue(struct raw *raw, struct block_req *r)
 {
     struct aio_ring *ring = ring_for(raw, r);
 
+    raw_mark(raw, r);
     raw_count(raw, r, 1);
     /* If the ring does not take it, a thread will find the same error, and report it. */
     if (!ring || aio_ring_start(ring, r) < 0)
@@ -256,6 +265,7 @@ static void raw_completed(struct block_req *r)
     struct raw *raw = raw_of(r->block);
 
     raw_count(raw, r, -1);
+    raw->dirty |= r->op == BLOCK_FLUSH && r->result < 0;
     raw_pump(raw);
     raw->base.in_flight--;
     r->pending = false;
@@ -275,8 +285,10 @@ static bool raw_try_now(struct raw *raw, struct block_req *r)
         return false;
     n = read ? preadv2(raw->fd, r->iov, count, (off_t)r->offset, RWF_NOWAIT)
              : pwritev2(raw->fd, r->iov, count, (off_t)r->offset, RWF_NOWAIT);
-    if (n > 0)
+    if (n > 0) {
+        raw_mark(raw, r);
         return raw_advance(r, n);
+    }
     if (n == 0 || errno == EAGAIN || errno == EINTR)
         return false;
     if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) {
@@ -366,7 +378,7 @@ static void raw_close(struct block *b)
     struct raw *raw = raw_of(b);
 
     raw_drain(b);
-    if (!b->read_only && fdatasync(raw->fd) < 0)
+    if (raw->dirty && fdatasync(raw->fd) < 0)
         log_warn("disk image '%s': the last flush failed: %s", b->path, strerror(errno));
     raw_free(raw);
 }

@@ -343,6 +343,7 @@ void front_new_small(struct blkfront *f, enum blkif_abi abi, unsigned queues, un
     f->setup.queues = queues;
     f->setup.order = order;
     f->setup.persistent = persistent;
+    f->grants_left = BLK_GRANTS_ALL;
     f->discard = true;
     f->journal = shared(sizeof *f->journal);
     test_disk_init(&f->disk, shared((size_t)FRONT_SECTORS * 512), (uint64_t)FRONT_SECTORS * 512);
@@ -359,6 +360,7 @@ int front_connect(struct blkfront *f, bool adopting)
                                         .block = &f->disk.base,
                                         .journal = f->journal,
                                         .events = &f->events,
+                                        .grants_left = &f->grants_left,
                                         .quiet = quiet,
                                         .opaque = f,
                                         .discard = f->discard,

@@ -72,6 +72,7 @@ struct blkfront {
     struct test_disk disk;
     bool discard;
     unsigned quiet; /* calls of it */
+    unsigned grants_left;
     uint64_t events;
     struct front_queue queue[BLK_QUEUES];
 };

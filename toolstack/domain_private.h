@@ -77,6 +77,7 @@ struct domain {
     struct loop_source wake;        /* by the PV worker; fd -1: none */
     int wake_pv;
     struct domain_twin twins[PC_DISKS];
+    bool twins_served; /* false: only what a predecessor had begun is executed */
     struct qmp *qmp;
     struct ctl *ctl;
     struct xenstore *xs;
@@ -114,7 +115,8 @@ MUST_CHECK int domain_check_disks(struct domain *d, struct error *e);
 /* Takes what the supervisor holds for that, puts a gate before each hard disk. To be called when
  * the images are open. */
 MUST_CHECK int domain_open_twins(struct domain *d, struct error *e);
-/* The guest is ours: tell which disks are not there, listen to the PV worker. */
+/* The guest is ours: execute what a predecessor had begun, then tell which disks are not there and
+ * listen to the PV worker. */
 MUST_CHECK int domain_serve_twins(struct domain *d, struct error *e);
 /* Finish what runs; nothing is said any more from now on. */
 void domain_rest_twins(struct domain *d);

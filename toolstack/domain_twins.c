@@ -6,7 +6,8 @@
  * While PV wants a disk its gate is closed: the emulated disk aborts what would touch the image.
  * What runs is brought to its end by a flush, which comes after all writes before it and does not
  * hold up the loop; then PV has the disk. A successor that finds a disk yielded comes up with the
- * gate closed. CD-ROMs are only read and have no gate: to PV they are not there.
+ * gate closed; but what its predecessor had begun goes on, and ends before PV has the disk. CD-ROMs
+ * are only read and have no gate: to PV they are not there.
  */
 #include <errno.h>
 #include <sys/eventfd.h>
@@ -51,11 +52,18 @@ static void look(struct domain_twin *t)
     }
 }
 
+/* The drain waits for writes only: a read or a flush may have been on its way when the disk was
+ * yielded, and harms nobody. */
+static bool may_go_on(struct domain_twin *t, const struct block_req *r)
+{
+    return handover_may_go_on(&t->side) || r->op == BLOCK_READ || r->op == BLOCK_FLUSH;
+}
+
 static bool gate(void *opaque, const struct block_req *r)
 {
     struct domain_twin *t = opaque;
 
-    if (r == &t->flush || handover_may_use(&t->side))
+    if (r == &t->flush || (t->d->twins_served ? handover_may_use(&t->side) : may_go_on(t, r)))
         return true;
     guest_log_line(&t->block->log_limit, "disk",
                    "a PV driver of the guest has '%s': its emulated disk is not ready",
@@ -113,6 +121,8 @@ int domain_serve_twins(struct domain *d, struct error *e)
 
     if (!d->handover)
         return 0;
+    machine_expired(d->m); /* devices issue again what was in flight */
+    d->twins_served = true;
     err = loop_add(d->loop, &d->wake, EPOLLIN);
     if (err < 0)
         return error_set(e, err, "cannot listen to the PV worker: %s", strerror(-err));
@@ -130,6 +140,7 @@ void domain_rest_twins(struct domain *d)
     if (!d->handover)
         return;
     loop_remove(d->loop, &d->wake);
+    d->twins_served = false;
     for (unsigned i = 0; i < PC_DISKS; i++)
         while (d->twins[i].side.draining)
             block_drain(d->twins[i].block);

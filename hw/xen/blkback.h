@@ -24,7 +24,8 @@ struct blkback_host {
     /* May this disk be read and written by its PV side now? 0: yes, the emulated side has let go.
      * -EINPROGRESS: asked for, blkback_granted() will come. May be asked again. */
     int (*claim)(void *opaque, uint32_t devid);
-    /* The PV side has drained and flushed, and touches the image no more until its next claim. */
+    /* The PV side has drained and flushed, and touches the image no more until its next claim.
+     * Also before another medium is opened. */
     void (*release)(void *opaque, uint32_t devid);
     /* Memory that a successor finds as we leave it: at least `bytes`, zeroed when new. Asked once,
      * for slot 0, when the first disk appears; some MiB, of which few pages are touched. NULL:

@@ -46,7 +46,7 @@ bool blk_conn_quiet(const struct blk_conn *c)
 
 void blk_conn_settle(struct blk_conn *c)
 {
-    if ((c->held || c->broken || c->stop != BLK_RUNS) && blk_conn_quiet(c))
+    if ((c->broken || c->stop != BLK_RUNS) && blk_conn_quiet(c))
         loop_defer(c->loop, &c->settle);
 }
 
@@ -95,22 +95,21 @@ static void settled(void *opaque)
 
     if (!blk_conn_quiet(c) || (c->stop != BLK_RUNS && !stopped(c)))
         return;
-    if (c->held || c->broken || c->stop != BLK_RUNS)
+    if (c->broken || c->stop != BLK_RUNS)
         c->quiet(c->opaque);
 }
 
-void blk_conn_hold(struct blk_conn *c, bool hold)
+void blk_conn_start(struct blk_conn *c)
 {
-    c->held = hold;
-    blk_conn_settle(c);
-    for (unsigned i = 0; i < c->queues && !hold; i++)
+    c->stop = BLK_RUNS;
+    for (unsigned i = 0; i < c->queues; i++)
         loop_defer(c->loop, &c->queue[i].again);
 }
 
 /* ---- opening and closing -------------------------------------------------------------------- */
 
-static int open_queue(struct blk_conn *c, struct blk_queue *q, const struct blk_setup *s,
-                      bool adopting)
+static int open_queue(struct blk_conn *c, struct blk_queue *q, const struct blk_conn_options *o,
+                      const struct blk_setup *s)
 {
     unsigned i = (unsigned)(q - c->queue);
     int err;
@@ -132,9 +131,9 @@ static int open_queue(struct blk_conn *c, struct blk_queue *q, const struct blk_
         q->request = NULL;
         return -errno;
     }
-    err = blk_memory_open(&q->memory, c->pv, s->persistent);
+    err = blk_memory_open(&q->memory, c->pv, s->persistent, o->grants_left);
     if (!err)
-        err = blk_queue_begin(q, adopting);
+        err = blk_queue_begin(q, o->adopting);
     return err ? err : c->pv->ops->bind(c->pv, s->queue[i].port, &q->channel);
 }
 
@@ -187,7 +186,7 @@ int blk_conn_open(const struct blk_conn_options *o, const struct blk_setup *s,
     if (!o->adopting)
         __atomic_store_n(&c->journal->valid, 0, __ATOMIC_RELEASE);
     for (; c->queues < s->queues && !err; c->queues++)
-        err = open_queue(c, &c->queue[c->queues], s, o->adopting);
+        err = open_queue(c, &c->queue[c->queues], o, s);
     if (err) {
         blk_conn_close(c, true); /* nothing was answered */
         return err;

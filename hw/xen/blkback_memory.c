@@ -4,8 +4,8 @@
  *
  * A front end with persistent grants uses few pages again and again. Each is mapped at its first
  * use, and the image is read and written there without a copy. The table is bounded: when it is
- * full, the grant that was not used for longest goes, if that was long ago; what has no place, or
- * cannot be mapped, is copied.
+ * full, or all tables together are, the grant that was not used for longest goes, if that was long
+ * ago; what has no place, or cannot be mapped, is copied.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -16,10 +16,11 @@
  * the time where a guest uses more pages than there are places. */
 #define AGE (8u * BLK_GRANTS)
 
-int blk_memory_open(struct blk_memory *m, struct pv *pv, bool persistent)
+int blk_memory_open(struct blk_memory *m, struct pv *pv, bool persistent, unsigned *left)
 {
     m->pv = pv;
     m->persistent = persistent;
+    m->left = left;
     m->bounce = mmap(NULL, (size_t)BLK_BOUNCE * BLKIF_PAGE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m->bounce == MAP_FAILED) {
@@ -36,6 +37,8 @@ void blk_memory_close(struct blk_memory *m)
 {
     for (unsigned i = 0; i < m->grants; i++)
         m->pv->ops->unmap_grants(m->pv, m->grant[i].page, 1);
+    if (m->left)
+        *m->left += m->grants;
     m->grants = 0;
     if (m->bounce)
         munmap(m->bounce, (size_t)BLK_BOUNCE * BLKIF_PAGE);
@@ -62,7 +65,7 @@ static struct blk_grant *place(struct blk_memory *m)
 {
     struct blk_grant *g = NULL;
 
-    if (m->grants < BLK_GRANTS)
+    if (m->grants < BLK_GRANTS && *m->left)
         return &m->grant[m->grants];
     for (unsigned i = 0; i < m->grants; i++)
         if (!m->grant[i].users && (!g || m->grant[i].used < g->used))
@@ -88,10 +91,12 @@ static struct blk_grant *map(struct blk_memory *m, uint32_t ref)
 
     if (!g || m->pv->ops->map_grants(m->pv, &ref, 1, &page) < 0)
         return NULL;
-    if (g == &m->grant[m->grants])
+    if (g == &m->grant[m->grants]) {
         m->grants++;
-    else
+        --*m->left;
+    } else {
         unmap(m, g);
+    }
     *g = (struct blk_grant){ .page = page, .ref = ref, .next = *bucket };
     *bucket = (uint16_t)(g - m->grant + 1);
     return g;

@@ -17,6 +17,9 @@
 enum {
     BLK_QUEUES = 4,
     BLK_GRANTS = 1024, /* persistent ones, of a queue */
+    /* Of all queues: each is a mapping of its own, of which Linux gives a process 65,530
+     * (vm.max_map_count). The other half is for everything else. */
+    BLK_GRANTS_ALL = 32768,
     BLK_BOUNCE = 1024, /* pages of ours for what is copied, of a queue */
 };
 
@@ -35,6 +38,7 @@ struct blk_grant {
 struct blk_memory {
     struct pv *pv;
     bool persistent;
+    unsigned *left; /* grants that all queues together may map yet */
     uint64_t clock;
     unsigned grants, spare; /* grants mapped; bounce pages free */
     uint8_t *bounce;
@@ -43,7 +47,8 @@ struct blk_memory {
     uint16_t free[BLK_BOUNCE];
 };
 
-MUST_CHECK int blk_memory_open(struct blk_memory *m, struct pv *pv, bool persistent);
+MUST_CHECK int blk_memory_open(struct blk_memory *m, struct pv *pv, bool persistent,
+                               unsigned *left);
 void blk_memory_close(struct blk_memory *m);
 /* A page for this reference; at least one bounce page must be spare. */
 uint16_t blk_memory_get(struct blk_memory *m, uint32_t ref);
@@ -164,12 +169,11 @@ struct blk_conn {
     struct loop *loop;
     struct block *block; /* NULL: no medium */
     bool discard;        /* is offered */
-    bool held;           /* nothing is started */
     bool broken;         /* a ring made no sense; nothing is done any more */
     enum blk_stop stop;
     struct blk_journal *journal;
     volatile uint64_t *events;
-    /* Held, broken or stopping, and now nothing is in flight any more. From the loop; may close. */
+    /* Broken or stopping, and now nothing is in flight any more. From the loop; may close. */
     void (*quiet)(void *opaque);
     void *opaque;
     struct loop_work settle;
@@ -186,6 +190,7 @@ struct blk_conn_options {
     struct block *block;
     struct blk_journal *journal;
     volatile uint64_t *events; /* each answer counts; may be NULL */
+    unsigned *grants_left;     /* of BLK_GRANTS_ALL; shared by all connections */
     void (*quiet)(void *opaque);
     void *opaque;
     bool discard;
@@ -196,12 +201,13 @@ struct blk_conn_options {
 MUST_CHECK int blk_conn_open(const struct blk_conn_options *o, const struct blk_setup *s,
                              struct blk_conn **out);
 bool blk_conn_quiet(const struct blk_conn *c); /* nothing is in flight */
-/* Start no more requests, or go on. Not quiet yet? c->quiet will be called. */
-void blk_conn_hold(struct blk_conn *c, bool hold);
-/* Take no more requests and flush the image when those in flight have ended. true: all is done;
- * false: c->quiet will be called. */
+/* Take and start no more requests, and flush the image when those in flight have ended. true: all
+ * is done; false: c->quiet will be called. */
 bool blk_conn_stop(struct blk_conn *c);
-/* Wait for what is in flight, and give everything back. `leave`: the journal is a successor's. */
+/* Go on; only when blk_conn_stop() has said true. Meanwhile c->block may have been replaced. */
+void blk_conn_start(struct blk_conn *c);
+/* Give everything back. Where blk_conn_stop() has not said true, this waits for the disk. `leave`:
+ * the journal is a successor's. */
 void blk_conn_close(struct blk_conn *c, bool leave);
 /* For queues: look whether c->quiet is due. */
 void blk_conn_settle(struct blk_conn *c);

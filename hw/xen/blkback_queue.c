@@ -468,10 +468,9 @@ static bool run_once(struct blk_queue *q)
         c->broken = true;
         return false;
     }
-    if (!c->held)
-        start_batch(q);
+    start_batch(q);
     blk_queue_answer(q);
-    return more(q) || (!c->held && startable(q, &nothing, q->memory.spare));
+    return more(q) || startable(q, &nothing, q->memory.spare);
 }
 
 void blk_queue_run(void *opaque)

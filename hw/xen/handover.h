@@ -60,6 +60,9 @@ struct handover_side {
 
 /* May a request begin now? Takes the disk back if PV rests. */
 bool handover_may_use(struct handover_side *h);
+/* May a request go on that a predecessor had begun? Until the drain has ended, whatever PV wants.
+ */
+bool handover_may_go_on(struct handover_side *h);
 /* PV wants the disk, and nobody has begun to drain it yet: true, once, and the caller has to. If
  * not, PV may have it already and not know: then it is to be woken (handover_granted()). */
 bool handover_drain_due(struct handover_side *h);

@@ -257,7 +257,8 @@ static void stop(uint8_t how)
         if (front_connect(&t.f, false) < 0)
             t.f.conn = NULL;
     } else {
-        blk_conn_hold(t.f.conn, how & 1);
+        if (blk_conn_stop(t.f.conn) && how & 1)
+            blk_conn_start(t.f.conn);
     }
 }
 

@@ -24,17 +24,23 @@ static void unplugged_disk_is_given_up(void **state)
     quit(f, &w);
 }
 
-static void mark_unplugged(int arena)
+/* In a dead device model's arena: a field of the first channel and, where there are two, drive. */
+static void set_ide(int arena, const char *field, uint64_t value)
 {
     struct arena_header *h =
         mmap(NULL, DOMAIN_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, arena, 0);
     const struct arena_record *r = record_in(h, "piix3_ide");
     const struct state_field *f = (const struct state_field *)(void *)((char *)h + r->fields);
 
-    while (strcmp(f->name, "unplugged") != 0)
+    while (strcmp(f->name, field) != 0)
         f++;
-    state_set((char *)h + r->state, f, 0, 1);
+    state_set((char *)h + r->state, f, 0, value);
     munmap(h, DOMAIN_ARENA_BYTES);
+}
+
+static void mark_unplugged(int arena)
+{
+    set_ide(arena, "unplugged", 1);
 }
 
 /* Unplugged, but the supervisor was not told any more: the successor makes up for it. */

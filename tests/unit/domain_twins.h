@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_DOMAIN_TWINS_H
 #define TESTS_UNIT_DOMAIN_TWINS_H
 
+#include "hw/storage/ide.h"
 #include "tests/unit/domain_media.h"
 
 enum {
@@ -242,6 +243,37 @@ static void write_is_cut_off(void **state)
     assert_int_equal(in(f, &w, 0x1f7) & (ERR | BSY | DRQ), ERR);
     assert_int_equal(pread(find_held(f, "disk0")->fd, &first, sizeof first, 0), sizeof first);
     assert_int_equal(first, 0x3333);
+    quit(f, &w);
+}
+
+/* What was in flight at a death is not refused because PV wants the disk by then, and ends before
+ * PV has it. */
+static void what_had_begun_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    uint16_t first;
+
+    assert_int_equal(command(f, &w, WRITE) & (ERR | DRQ), DRQ);
+    for (unsigned i = 0; i < 255; i++) {
+        ask_wide(0x1f0, 2, false, 0x4444);
+        answer(f, &w);
+    }
+    murder(f, &w);
+    set_ide(find_held(f, "arena")->fd, "phase", PHASE_STORE);
+    claim(0);
+    w = up(f, SIGKILL);
+    await_grant(0);
+    assert_int_equal(pread(find_held(f, "disk0")->fd, &first, sizeof first, 0), sizeof first);
+    assert_int_equal(first, 0x4444);
+    assert_int_equal(in(f, &w, 0x1f7) & (ERR | BSY | DRQ), 0);
+    murder(f, &w); /* PV has it now: a flush may still have been on its way, but no write */
+    set_ide(find_held(f, "arena")->fd, "phase", PHASE_FLUSH);
+    w = up(f, SIGKILL);
+    while (in(f, &w, 0x1f7) & BSY)
+        ;
+    assert_int_equal(in(f, &w, 0x1f7) & ERR, 0);
+    expect_refused(f, &w);
     quit(f, &w);
 }
 

@@ -284,6 +284,16 @@ static int answer(unsigned queue, uint64_t id)
     return a.status;
 }
 
+/* What the disk has in flight ends; false: there was nothing. */
+static bool ends(void)
+{
+    bool any = f.disk.held_now;
+
+    test_disk_end_all(&f.disk);
+    xenstored_settle(&x);
+    return any;
+}
+
 static int run(unsigned queue, struct front_request r)
 {
     submit(queue, r);
@@ -442,6 +452,23 @@ static void ring_that_cannot_be(void **state)
     expect_state(4);
 }
 
+/* What was answered is on the disk before the emulated disk has it back; the loop does not wait. */
+static void broken_ring_is_flushed(void **state)
+{
+    (void)state;
+    connected();
+    f.disk.hold = true;
+    *front_index(&f, 0, BLKIF_REQ_PROD) = 1000;
+    assert_true(pv_sim_signal(f.sim, FRONT_PORT));
+    expect_state(4);
+    assert_int_equal(f.disk.held_now, 1);
+    assert_int_equal(host.releases, 0);
+    f.disk.hold = false;
+    assert_true(ends());
+    expect_state(5);
+    assert_int_equal(host.releases, 1);
+}
+
 static void claim_comes_later(void **state)
 {
     (void)state;
@@ -534,8 +561,8 @@ static void another_medium(void **state)
     submit(0, front_transfer(BLKIF_READ, 3, 8, 0, 1));
     assert_int_equal(f.disk.held_now, 1); /* the old one is still read, the new one waits */
     assert_int_equal(back("sectors"), FRONT_SECTORS);
-    test_disk_end_all(&f.disk);
-    xenstored_settle(&x);
+    assert_true(ends());
+    assert_true(ends()); /* the flush */
     assert_int_equal(back("sectors"), 8);
     assert_int_equal(answer(0, 2), BLKIF_OKAY);
     assert_int_equal(answer(0, 3), BLKIF_ERROR); /* beyond its end */
@@ -554,6 +581,80 @@ static void another_medium(void **state)
     xenstored_settle(&x);
     assert_int_equal(answer(0, 4), BLKIF_OKAY);
     assert_int_equal(back("sectors"), 8);
+}
+
+static void closed_while_the_medium_changes(void **state)
+{
+    (void)state;
+    connected();
+    f.disk.hold = true;
+    submit(0, front_transfer(BLKIF_READ, 1, 0, 0, 1));
+    test_disk_init(&host.second, f.disk.bytes, 4096);
+    host.changed = true;
+    xenstored_put(&x, BACK "/params", "aio:/cd2.iso");
+    put("state", "5");
+    expect_state(5);
+    put("state", "6");
+    expect_state(5);
+    assert_int_equal(host.opened, 1);
+    f.disk.hold = false;
+    assert_true(ends());
+    expect_state(6);
+    assert_int_equal(host.opened, 2);
+    put("state", "1");
+    expect_state(2);
+    host.open_error = -EINPROGRESS;
+    xenstored_put(&x, BACK "/params", "aio:/cd3.iso");
+    guest_connects();
+    expect_state(2); /* it would read errors */
+    host.open_error = 0;
+    blkback_granted(blkback, 51712);
+    expect_state(4);
+    assert_int_equal(back("sectors"), 8);
+    host.open_error = -EINPROGRESS; /* and if it comes only after a close */
+    xenstored_put(&x, BACK "/params", "aio:/cd4.iso");
+    guest_closes();
+    host.open_error = 0;
+    host.changed = false;
+    blkback_granted(blkback, 51712);
+    put("state", "1");
+    expect_state(2);
+    guest_connects();
+    expect_state(4);
+    assert_int_equal(back("sectors"), FRONT_SECTORS);
+}
+
+/* Another medium is another one's twin: it has to be asked for, too. */
+static void another_medium_is_claimed(void **state)
+{
+    (void)state;
+    connected();
+    host.claim_error = -EINPROGRESS;
+    xenstored_put(&x, BACK "/params", "aio:/other.img");
+    xenstored_settle(&x);
+    assert_int_equal(host.releases, 1);
+    submit(0, front_transfer(BLKIF_WRITE, 1, 0, 0, 1));
+    assert_int_equal(answer(0, 1), -100);
+    assert_int_equal(host.opened, 2);
+    for (unsigned i = 0; i < 3; i++) /* the guest cannot hurry it */
+        pv_sim_signal(f.sim, FRONT_PORT), xenstored_settle(&x);
+    assert_int_equal(host.opened, 2);
+    host.claim_error = 0;
+    blkback_granted(blkback, 51712);
+    xenstored_settle(&x);
+    assert_int_equal(answer(0, 1), BLKIF_OKAY);
+    assert_int_equal(host.claims, 2);
+    host.claim_error = -EINPROGRESS;
+    xenstored_put(&x, BACK "/params", "aio:/disk.img");
+    xenstored_settle(&x);
+    guest_closes();
+    assert_int_equal(host.releases, 3); /* what was asked for, too */
+    host.claim_error = 0;
+    put("state", "1");
+    expect_state(2);
+    guest_connects();
+    expect_state(4);
+    assert_int_equal(host.claims, 3);
 }
 
 /* ---- removal -------------------------------------------------------------------------------- */
@@ -613,11 +714,14 @@ static void removed_while_in_use(void **state)
     xenstored_settle(&x);
 }
 
-/* By force: everything is gone at once, and what was in flight is waited for. */
+/* By force: nobody waits for what is in flight. That keeps its pages until it ends, and so long the
+ * same disk cannot come back. */
 static void forced(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 20; i++) {
+        unsigned opened = host.opened + 1;
+
         connected();
         f.disk.hold = true;
         for (unsigned k = 0; k < 8; k++)
@@ -628,11 +732,66 @@ static void forced(void **state)
         xenstored_erase(&x, BACK);
         xenstored_erase(&x, FRONT);
         xenstored_settle(&x);
-        assert_int_equal(f.disk.held_now, 0);
+        assert_int_equal(f.disk.held_now, 8);
+        create();
+        expect_state(1);
+        assert_true(ends());
+        assert_int_equal(host.releases, i);
+        assert_int_equal(f.disk.held_now, 1); /* the flush */
+        assert_int_equal(host.opened, opened);
+        f.disk.hold = false;
+        assert_true(ends());
+        expect_state(2);
         assert_int_equal(held(), 0);
         assert_int_equal(host.releases, i + 1);
-        f.disk.hold = false;
+        assert_int_equal(host.opened, opened + 1);
+        xenstored_erase(&x, BACK);
+        xenstored_erase(&x, FRONT);
+        xenstored_settle(&x);
     }
+}
+
+/* By force, but the device stays: the next connection comes when the one before has ended. */
+static void closed_by_force(void **state)
+{
+    (void)state;
+    connected();
+    f.disk.hold = true;
+    submit(0, front_transfer(BLKIF_WRITE, 1, 0, 0, 1));
+    xenstored_put(&x, BACK "/state", "6");
+    expect_state(6);
+    put("state", "1");
+    expect_state(2);
+    name_rings();
+    put("state", "3");
+    expect_state(2);
+    f.disk.hold = false;
+    assert_true(ends());
+    expect_state(4);
+    assert_int_equal(host.opened, 1);
+    assert_int_equal(host.releases, 1);
+    assert_int_equal(host.claims, 2);
+}
+
+/* And it may hand over meanwhile. */
+static void paused_while_it_closes(void **state)
+{
+    (void)state;
+    connected();
+    f.disk.hold = true;
+    submit(0, front_transfer(BLKIF_WRITE, 1, 0, 0, 1));
+    xenstored_erase(&x, BACK);
+    xenstored_settle(&x);
+    assert_int_equal(f.disk.held_now, 1);
+    blkback_pause(blkback);
+    assert_int_equal(f.disk.held_now, 0);
+    assert_int_equal(f.disk.flushed, 1);
+    assert_int_equal(held(), 0);
+    assert_int_equal(host.releases, 1);
+    f.disk.hold = false;
+    blkback_resume(blkback);
+    create();
+    expect_state(2);
 }
 
 /* What is published at the moment of a removal makes no device of its own. */
@@ -647,6 +806,8 @@ static void publishes_while_it_is_removed(void **state)
     test_disk_end_all(&f.disk); /* the medium is changed when the loop is there again */
     xenstored_erase(&x, BACK);
     xenstored_settle(&x);
+    f.disk.hold = false;
+    assert_true(ends());
     assert_int_equal(held(), 0);
     assert_int_equal(back("sectors"), UINT32_MAX);
     /* And if it was just too late for that. */
@@ -705,6 +866,65 @@ static void paused_and_resumed(void **state)
     }
 }
 
+static unsigned writes_of_successor(void)
+{
+    uint64_t before = events;
+
+    successor_starts();
+    expect_state(4);
+    assert_int_equal(run(0, front_transfer(BLKIF_READ, 1, 0, 0, 1)), BLKIF_OKAY);
+    return (unsigned)(events - before) - 1; /* the answer */
+}
+
+/* The guest hears of another size or medium, though nobody was there to say so, or its death came
+ * between `sectors` and `state`; and of nothing else. */
+static void changes_while_nobody_is_there(void **state)
+{
+    char half[16];
+
+    (void)state;
+    connected();
+    process_dies();
+    assert_int_equal(writes_of_successor(), 0);
+    process_dies();
+    f.disk.size /= 2;
+    assert_int_equal(writes_of_successor(), 2);
+    assert_int_equal(back("sectors"), FRONT_SECTORS / 2);
+    process_dies();
+    assert_int_equal(writes_of_successor(), 0);
+    f.disk.size /= 2;
+    snprintf(half, sizeof half, "%d", FRONT_SECTORS / 4);
+    process_dies();
+    xenstored_put(&x, BACK "/sectors", half);
+    assert_int_equal(writes_of_successor(), 1);
+    process_dies();
+    xenstored_put(&x, BACK "/params", "aio:/cd2.iso");
+    assert_int_equal(writes_of_successor(), 1);
+    process_dies();
+    assert_int_equal(writes_of_successor(), 0);
+    blkback_pause(blkback);
+    f.disk.size *= 4;
+    blkback_resume(blkback);
+    expect_state(4);
+    assert_int_equal(back("sectors"), FRONT_SECTORS);
+}
+
+/* What was removed while nobody was there does not keep its place for ever. */
+static void places_of_removed_disks(void **state)
+{
+    (void)state;
+    attached();
+    process_dies();
+    for (uint32_t i = 0; i < BLKBACK_DISKS; i++)
+        ((uint32_t *)host.journal)[i] = 1000 + i; /* owners */
+    successor_starts();
+    guest_connects();
+    expect_state(4);
+    process_dies();
+    successor_starts();
+    assert_int_equal(run(0, front_transfer(BLKIF_READ, 1, 0, 0, 1)), BLKIF_OKAY);
+}
+
 /* Without memory that outlives the process a successor cannot go on, and says so. */
 static void no_journal(void **state)
 {
@@ -734,18 +954,25 @@ int main(void)
         T(every_wrong_order),
         T(wild_keys),
         T(ring_that_cannot_be),
+        T(broken_ring_is_flushed),
         T(claim_comes_later),
         T(image_comes_later),
         T(image_cannot_be_opened),
         T(another_size),
         T(another_medium),
+        T(closed_while_the_medium_changes),
+        T(another_medium_is_claimed),
         T(closes_in_flight),
         T(removed_while_in_use),
         T(forced),
+        T(closed_by_force),
+        T(paused_while_it_closes),
         T(publishes_while_it_is_removed),
         T(successor_goes_on),
         T_WIDE(successor_goes_on),
         T(paused_and_resumed),
+        T(changes_while_nobody_is_there),
+        T(places_of_removed_disks),
         T(no_journal),
     };
 

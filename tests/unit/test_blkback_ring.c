@@ -325,6 +325,29 @@ static void grants_without_end(void **state)
     end();
 }
 
+/* All queues together: what one has no place for is copied, and what is given back counts again. */
+static void grants_of_all_queues(void **state)
+{
+    (void)state;
+    begin(BLKIF_ABI_64, 4, 0, true);
+    f.grants_left = 10;
+    for (unsigned i = 0; i < 64; i++) {
+        struct front_request r = front_transfer(BLKIF_WRITE, i, 8, i, 1);
+        struct front_response a;
+
+        front_put(&f, i % 4, &r);
+        front_push(&f, i % 4);
+        front_turn(&f);
+        assert_true(front_take(&f, i % 4, &a));
+        assert_int_equal(a.status, BLKIF_OKAY);
+        assert_int_equal(pv_sim_mapped(f.sim), 4 + (i < 10 ? i + 1 : 10));
+    }
+    assert_int_equal(f.grants_left, 0);
+    front_disconnect(&f, false);
+    assert_int_equal(f.grants_left, 10);
+    front_free(&f);
+}
+
 static void refill(void *opaque)
 {
     (void)opaque;
@@ -584,6 +607,7 @@ int main(void)
         cmocka_unit_test(copies),
         cmocka_unit_test(too_much_at_once),
         cmocka_unit_test(grants_without_end),
+        cmocka_unit_test(grants_of_all_queues),
         cmocka_unit_test(never_empty),
         cmocka_unit_test(queues),
         cmocka_unit_test(xsa_155_ring_changed_after_the_check),

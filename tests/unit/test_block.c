@@ -33,6 +33,15 @@ static int open_fails(struct image *f, const char *path, const char *format, con
     return err;
 }
 
+static unsigned syncs;
+
+/* In place of libc's: what the image driver waits for on the loop, and its threads. */
+int fdatasync(int fd)
+{
+    __atomic_add_fetch(&syncs, 1, __ATOMIC_RELAXED);
+    return fsync(fd);
+}
+
 /* ---- Opening ---- */
 
 static void test_open_refusals(void **state)
@@ -391,6 +400,44 @@ static void test_full_host_disk(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* ---- Closing ---- */
+
+/* Closing waits for the disk where something would be lost, and nowhere else. */
+static void test_close_flushes_what_was_written(void **state)
+{
+    static const struct {
+        enum block_op ops[3];
+        unsigned syncs;
+    } cases[] = {
+        { { BLOCK_READ, BLOCK_READ, BLOCK_READ }, 0 },
+        { { BLOCK_READ, BLOCK_WRITE, BLOCK_READ }, 1 },
+        { { BLOCK_WRITE, BLOCK_FLUSH, BLOCK_READ }, 1 },
+        { { BLOCK_FLUSH, BLOCK_READ, BLOCK_WRITE }, 2 },
+        { { BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD }, 2 },
+    };
+    struct image *f = *state;
+    uint8_t sector[SECTOR] = { 0 };
+
+    EACH_WAY(w)
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct block *b = image_open_tuned(f, false, w->direct, &w->tuning);
+
+        syncs = 0;
+        for (unsigned n = 0; n < 3; n++) {
+            enum block_op op = cases[i].ops[n];
+            bool data = op == BLOCK_READ || op == BLOCK_WRITE;
+
+            if (data)
+                assert_int_equal(image_run(f, b, op, 0, sector, SECTOR), 0);
+            else
+                assert_int_equal(
+                    image_run_iov(f, b, op, 0, op == BLOCK_FLUSH ? 0 : SECTOR, NULL, 0), 0);
+        }
+        block_close(b);
+        assert_int_equal(syncs, cases[i].syncs);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, image_setup, image_teardown)
@@ -409,6 +456,7 @@ int main(void)
         T(test_vanished_memory),
         T(test_file_size_limit),
         T(test_full_host_disk),
+        T(test_close_flushes_what_was_written),
     };
 
     return cmocka_run_group_tests_name("block", tests, NULL, NULL);

@@ -419,6 +419,7 @@ int main(void)
         TWIN(successor_keeps_its_hands_off),
         TWIN(successor_wakes),
         TWIN(write_is_cut_off),
+        TWIN(what_had_begun_goes_on),
         TWIN(unplug_is_for_good),
         TWIN(unplug_while_pv_has_it),
         TWIN(successor_says_that_it_is_unplugged),

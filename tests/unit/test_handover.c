@@ -22,7 +22,7 @@ enum { TURNS = 3, TABLE = 1 << 21, SETTLED = 100 };
 
 /* What either side does next, if it has begun something. */
 enum todo { NOTHING, STORE, BEGIN, WAKE };
-enum call { MAY_USE, DRAIN_DUE, DRAINED, GONE };
+enum call { MAY_USE, MAY_GO_ON, DRAIN_DUE, DRAINED, GONE };
 
 struct world {
     uint32_t emulated, pv; /* the words */
@@ -52,6 +52,8 @@ static bool call_e(struct world *w, enum call what)
 
     if (what == MAY_USE)
         ret = handover_may_use(&h);
+    else if (what == MAY_GO_ON)
+        ret = handover_may_go_on(&h);
     else if (what == DRAIN_DUE)
         ret = handover_drain_due(&h);
     else if (what == DRAINED)
@@ -62,17 +64,18 @@ static bool call_e(struct world *w, enum call what)
     w->e.used = h.used;
     w->e_next = s.emulated;
     /* A register access wakes nobody: whoever wants something has woken us. */
-    w->e.todo = s.emulated != w->emulated ? STORE : what == MAY_USE ? NOTHING : WAKE;
-    w->e.silent = what == MAY_USE;
+    w->e.silent = what == MAY_USE || what == MAY_GO_ON;
+    w->e.todo = s.emulated != w->emulated ? STORE : w->e.silent ? NOTHING : WAKE;
     return ret;
 }
 
-/* A register access that wants the disk. */
+/* A register access that wants the disk; or, before it has looked, what its predecessor had begun.
+ */
 static bool e_is_asked(struct world *w)
 {
     if (w->e.todo || w->unplugged || (w->e.writes & (w->e.flushing ? 2 : 1)))
         return false;
-    if (call_e(w, MAY_USE)) {
+    if (call_e(w, w->e.born ? MAY_USE : MAY_GO_ON)) {
         w->e.begin = 1;
         w->e.todo = w->e.todo ? STORE : BEGIN;
     }

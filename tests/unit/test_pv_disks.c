@@ -363,10 +363,19 @@ static void wake_pv(void)
     assert_int_equal(eventfd_write(held_find(&s.model->held, SUPERVISED_WAKE_PV), 1), 0);
 }
 
+static void await_drain(void)
+{
+    for (int i = 0; i < WAITS; i++) {
+        if (handover_drain_due(&model))
+            return;
+        turn();
+    }
+    fail_msg("the PV side does not want the disk");
+}
+
 static void let_go(void)
 {
-    for (int i = 0; i < WAITS && !handover_drain_due(&model); i++)
-        turn();
+    await_drain();
     assert_true(handover_drained(&model));
     wake_pv();
 }
@@ -610,8 +619,7 @@ static void deaths_on_the_way(void **state)
     start(0);
     expect(BACK "/state", 2);
     ask_for_connection(FRONT);
-    while (!handover_drain_due(&model))
-        turn();
+    await_drain();
     murder(); /* while it waits */
     start(SIGKILL);
     stays(BACK "/state", 2);
@@ -633,8 +641,7 @@ static void deaths_on_the_way(void **state)
     put(FRONT, "state", "1");
     expect(BACK "/state", 2);
     ask_for_connection(FRONT);
-    while (!handover_drain_due(&model))
-        turn();
+    await_drain();
     put(FRONT, "state", "6"); /* it has thought better of it */
     expect_taken_back();
     murder();
@@ -718,6 +725,39 @@ static void medium_changes(void **state)
         turn();
     assert_false(is_locked("b"));
     assert_int_not_equal(run(BLKIF_READ, 0, 1), BLKIF_OKAY);
+    quit();
+}
+
+/* From an image without an emulated twin to one that has one, and back. */
+static void medium_is_a_twin(void **state)
+{
+    struct front_request r = front_transfer(BLKIF_WRITE, 1000, 8, 0, 1);
+    char a[128], b[128];
+
+    (void)state;
+    snprintf(a, sizeof a, "aio:%s", in_dir("a"));
+    snprintf(b, sizeof b, "aio:%s", in_dir("b"));
+    emulate();
+    attach_disk(BACK, FRONT, "b", "w");
+    start(0);
+    connect_guest();
+    for (uint8_t n = 1; n < 3; n++) {
+        assert_true(handover_may_use(&model));
+        put(BACK, "params", a);
+        await_drain();
+        memset(front_page(&f, 0), n, 4096);
+        push(&r);
+        stays(BACK "/state", 4);
+        assert_int_not_equal(byte_of("a", 8), n); /* not yet ours */
+        assert_true(handover_drained(&model));
+        wake_pv();
+        assert_int_equal(await_answer(1000), BLKIF_OKAY);
+        assert_int_equal(byte_of("a", 8), n);
+        put(BACK, "params", b);
+        expect_taken_back();
+        expect_pattern(0, 0x22);
+    }
+    disconnect_guest();
     quit();
 }
 
@@ -816,6 +856,7 @@ int main(void)
         T(twin_is_unplugged),
         T(image_grows),
         T(medium_changes),
+        T(medium_is_a_twin),
         cmocka_unit_test_setup_teardown(pv_guest, setup_pv, teardown_pv),
     };
 

@@ -10,7 +10,7 @@
  * workers, and so is locked once. Its lock goes with the last close.
  * Present: raw images, files and block devices, read-only and not; CD drives without a medium.
  * Absent:  other formats. A limit on how long the host takes to open a file: one on a network that
- *          is gone holds everything up.
+ *          is gone holds everything up (stat, open, fstat and locks all wait for the server).
  */
 #include <errno.h>
 #include <fcntl.h>
