@@ -13,13 +13,13 @@
     512u /* of the hash; METER_ROWS of them are used at most, so that searching is short */
 
 struct meter {
-    uint64_t since, began; /* ns */
-    bool inside;           /* an outermost event */
-    struct meter_row *row; /* where it counts, once that is known */
-    struct device *device; /* the first that it reached */
-    unsigned n;
-    struct meter_row place[PLACES]; /* region NULL: free */
-    struct meter_row rest;          /* what found no place */
+    uint64_t since, began;                /* ns */
+    bool inside;                          /* an outermost event */
+    struct meter_row *now;                /* where it counts, once that is known */
+    struct device *device;                /* the first that it reached */
+    unsigned n;                           /* rows in use */
+    struct meter_row row[METER_ROWS + 1]; /* the first: what found no place, or no device */
+    uint16_t at[PLACES];                  /* by hash: number of the row, 0: free */
 };
 
 static uint64_t host_now(void)
@@ -37,7 +37,8 @@ int machine_meter(struct machine *m, bool on)
         if (!m->meter)
             return -ENOMEM;
         m->meter->since = host_now();
-        m->meter->rest = (struct meter_row){ .device = "-", .region = "other" };
+        m->meter->row[0] = (struct meter_row){ .device = "-", .region = "other" };
+        m->meter->n = 1;
     } else if (!on) {
         free(m->meter);
         m->meter = NULL;
@@ -56,14 +57,9 @@ bool machine_meter_row(const struct machine *m, unsigned i, struct meter_row *ou
 {
     const struct meter *t = m->meter;
 
-    for (unsigned k = 0; t && k < PLACES; k++)
-        if (t->place[k].region && i-- == 0) {
-            *out = t->place[k];
-            return true;
-        }
-    if (!t || i != 0 || (!t->rest.reads && !t->rest.writes))
+    if (!t || i >= t->n)
         return false;
-    *out = t->rest;
+    *out = t->row[i];
     return true;
 }
 
@@ -74,21 +70,23 @@ static struct meter_row *row_of(struct meter *t, const char *device, const char 
     uintptr_t key = (uintptr_t)device * 3 + (uintptr_t)region * 5 + (uintptr_t)reg;
     unsigned at = (unsigned)((key ^ key >> 9) % PLACES);
 
-    for (; t->place[at].region; at = (at + 1) % PLACES)
-        if (t->place[at].device == device && t->place[at].region == region &&
-            t->place[at].reg == reg)
-            return &t->place[at];
-    if (t->n == METER_ROWS)
-        return &t->rest;
-    t->n++;
-    t->place[at] = (struct meter_row){ .device = device, .region = region, .reg = reg };
-    return &t->place[at];
+    for (; t->at[at]; at = (at + 1) % PLACES) {
+        struct meter_row *r = &t->row[t->at[at]];
+
+        if (r->device == device && r->region == region && r->reg == reg)
+            return r;
+    }
+    if (t->n == ARRAY_SIZE(t->row))
+        return &t->row[0];
+    t->at[at] = (uint16_t)t->n;
+    t->row[t->n] = (struct meter_row){ .device = device, .region = region, .reg = reg };
+    return &t->row[t->n++];
 }
 
 void meter_begin(struct meter *t)
 {
     t->inside = true;
-    t->row = NULL;
+    t->now = NULL;
     t->device = NULL;
     t->began = host_now();
 }
@@ -105,11 +103,11 @@ void meter_access(struct device *d, const char *region, const char *reg, bool re
 {
     struct meter *t = d->m->meter;
 
-    if (!t || !t->inside || t->row)
+    if (!t || !t->inside || t->now)
         return;
-    t->row = row_of(t, d->id, region, reg);
-    t->row->reads += read;
-    t->row->writes += !read;
+    t->now = row_of(t, d->id, region, reg);
+    t->now->reads += read;
+    t->now->writes += !read;
 }
 
 /* An event that reached no register: not one of the guest, or one that nobody answered. */
@@ -120,9 +118,9 @@ static void end_elsewhere(struct machine *m, struct meter *t)
                                         [EVENT_TIMER] = "timer",
                                         [EVENT_HOST] = "host" };
 
-    t->row =
-        t->device ? row_of(t, t->device->id, kind[m->j->kind % ARRAY_SIZE(kind)], NULL) : &t->rest;
-    t->row->reads++;
+    t->now = t->device ? row_of(t, t->device->id, kind[m->j->kind % ARRAY_SIZE(kind)], NULL)
+                       : &t->row[0];
+    t->now->reads++;
 }
 
 void meter_end(struct machine *m)
@@ -131,8 +129,8 @@ void meter_end(struct machine *m)
 
     if (!t->inside) /* switched on inside this event */
         return;
-    if (!t->row)
+    if (!t->now)
         end_elsewhere(m, t);
-    t->row->ns += host_now() - t->began;
+    t->now->ns += host_now() - t->began;
     t->inside = false;
 }

@@ -15,7 +15,7 @@
 
 #include "hw/core/device.h"
 
-#define METER_ROWS 384u /* registers that are told apart; the rest counts together */
+#define METER_ROWS 384u /* registers that are told apart */
 
 struct meter_row {
     const char *device; /* id */
@@ -28,8 +28,8 @@ struct meter_row {
 
 /* Off frees what was counted, on starts from zero (if it is not on). 0 or -ENOMEM. */
 MUST_CHECK int machine_meter(struct machine *m, bool on);
-/* The i-th row in no order, while it is on; false past the last. The texts live as long as the
- * machine. */
+/* The i-th row, while it is on; false past the last. Row 0 ("-", "other") is of what found no place
+ * in the table, and of requests that nobody answered. The texts live as long as the machine. */
 bool machine_meter_row(const struct machine *m, unsigned i, struct meter_row *out);
 uint64_t machine_meter_elapsed(const struct machine *m); /* ns since it was switched on; 0: off */
 
