@@ -110,7 +110,8 @@ static unsigned lines_of(int fd)
     return size.ws_row;
 }
 
-int ctl_top(FILE *out, enum ctl_top_how how, int (*ask)(void *opaque, json_t **answer), void *opaque)
+int ctl_top(FILE *out, enum ctl_top_how how, int (*ask)(void *opaque, json_t **answer),
+            void *opaque)
 {
     const struct timespec second = { .tv_sec = 1 };
     bool terminal = how == CTL_TOP_WATCH && isatty(fileno(out));

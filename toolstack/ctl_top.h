@@ -17,6 +17,7 @@ enum ctl_top_how { CTL_TOP_WATCH, CTL_TOP_ONCE, CTL_TOP_JSON };
 /* Ask once a second and show, until asking fails; where `out` is no terminal, and with the other
  * two, a single table, or answer, about one second. 0 or what `ask` has returned; ask() gives a new
  * reference. */
-int ctl_top(FILE *out, enum ctl_top_how how, int (*ask)(void *opaque, json_t **answer), void *opaque);
+int ctl_top(FILE *out, enum ctl_top_how how, int (*ask)(void *opaque, json_t **answer),
+            void *opaque);
 
 #endif

@@ -312,6 +312,37 @@ static void bus_string(struct machine *m, struct bus *b, struct request *q)
         event_end(r.at->dev);
 }
 
+static bool config_register(const struct machine *m, const struct request *r,
+                            struct register_name *out)
+{
+    const struct pci_function *f = m->function[request_pci_devfn(r)];
+
+    if (!f || request_pci_bus(r) != 0)
+        return false;
+    out->device = f->dev->id;
+    out->region = "config";
+    out->offset = request_pci_reg(r);
+    out->reg = pci_register(out->offset);
+    return true;
+}
+
+bool machine_register(const struct machine *m, const struct request *r, struct register_name *out)
+{
+    const struct bus *b = r->type == REQ_PIO ? &m->pio : &m->mmio;
+    unsigned i;
+
+    if (r->type == REQ_PCI_CONFIG)
+        return config_register(m, r, out);
+    i = find(b, r->addr);
+    if (i >= BUS_RANGES || i >= b->n || b->range[i].base > r->addr)
+        return false;
+    out->device = b->range[i].dev->id;
+    out->region = b->range[i].region->name;
+    out->offset = (uint32_t)(r->addr - b->range[i].base);
+    out->reg = region_register(b->range[i].region, out->offset);
+    return true;
+}
+
 void bus_run(struct machine *m, struct request *q)
 {
     struct bus *b = q->type == REQ_PIO ? &m->pio : &m->mmio;
