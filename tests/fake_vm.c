@@ -181,6 +181,53 @@ static int dump(void *vm, const char *name, struct vm_dump *d, struct error *e)
     return 0;
 }
 
+static int meter(void *vm, bool on, struct error *e)
+{
+    struct fake_vm *f = vm;
+
+    (void)e;
+    f->meters += on && !f->metered;
+    f->metered = on;
+    return 0;
+}
+
+/* Each time that it is asked a second has gone by, in which COM1 was asked as often as ever. */
+static uint64_t meter_ns(void *vm)
+{
+    struct fake_vm *f = vm;
+
+    return ++f->seconds * UINT64_C(1000000000);
+}
+
+static bool metered(void *vm, unsigned i, struct vm_register *out)
+{
+    struct fake_vm *f = vm;
+    const struct vm_register rows[] = {
+        { "-", "other", NULL, 0, 0, 0 },
+        { "uart16550", "uart", "LSR", 100 * f->seconds, 0, 200000 * f->seconds },
+        { "piix3_ide", "cmd0", "DATA", 3 * f->seconds, 2 * f->seconds, 1000000 * f->seconds },
+    };
+
+    if (i >= ARRAY_SIZE(rows))
+        return false;
+    *out = rows[i];
+    return true;
+}
+
+static int trace(void *vm, const char *patterns, bool on, struct error *e)
+{
+    if (strcmp(patterns, "uart*"))
+        return error_set(e, -ENOENT, "there is no device %s", patterns);
+    ((struct fake_vm *)vm)->traced = on;
+    return 0;
+}
+
+static bool traced(void *vm, unsigned i, const char **device)
+{
+    *device = "uart16550";
+    return i == 0 && ((struct fake_vm *)vm)->traced;
+}
+
 static int dirty_log(void *vm, bool enable, struct error *e)
 {
     (void)e;
@@ -227,6 +274,11 @@ const struct vm_ops fake_vm_ops = {
     .plug_vcpu = plug_vcpu,
     .screenshot = screenshot,
     .dump = dump,
+    .meter = meter,
+    .metered = metered,
+    .meter_ns = meter_ns,
+    .trace = trace,
+    .traced = traced,
     .dirty_log = dirty_log,
     .save = save,
     .wakeup = wakeup,

@@ -22,6 +22,9 @@ struct fake_vm {
     char ejected[32], medium[64], format[16];
     char medium_bytes[16]; /* first bytes of the descriptor that came */
     bool saved_live;
+    bool metered, traced;
+    uint64_t seconds; /* by the meter */
+    unsigned meters;  /* how often it was switched on anew */
 };
 
 /* Every entry is there. Disks ide0-hd0 (its name is no UTF-8) and ide-5632; devices uart16550

@@ -61,7 +61,7 @@ static void usage(FILE *to)
         "                 Without it, a guess: a CD drive where the state looks like one\n"
         "  --help         this text\n"
         "\n"
-        "Shown are the latest requests, each with the device that it went to, then the state\n"
+        "Shown are the latest requests, each with device and register that it went to, then the state\n"
         "before the fatal event, then what comes of it. A backtrace gives offsets into this\n"
         "program: addr2line -e replay OFFSET.\n"
         "\n"
@@ -221,23 +221,17 @@ static struct device *device_at(const struct replay *r)
 
 /* ---- showing -------------------------------------------------------------------------------- */
 
-static const char *whose(const struct machine *m, const struct request *q)
-{
-    const struct bus *b = q->type == REQ_PIO ? &m->pio : &m->mmio;
-
-    if (q->type == REQ_PCI_CONFIG)
-        return m->function[request_pci_devfn(q)] ? m->function[request_pci_devfn(q)]->dev->id : "";
-    for (unsigned i = 0; i < b->n; i++)
-        if (q->addr >= b->range[i].base && q->addr <= b->range[i].last)
-            return b->range[i].dev->id;
-    return "";
-}
-
 static void show_request(const struct machine *m, const struct request *q)
 {
     static const char *const type[] = { "port", "memory", "config" };
 
-    printf("  %-14s %-6s %-5s 0x%-8" PRIx64 " size %u", whose(m, q),
+    struct register_name n = { "", "", NULL, 0 };
+    char where[80] = "";
+
+    if (machine_register(m, q, &n))
+        snprintf(where, sizeof where, "%s %s%s%s", n.device, n.region, n.reg ? "." : "",
+                 n.reg ? n.reg : "");
+    printf("  %-32s %-6s %-5s 0x%-8" PRIx64 " size %u", where,
            q->type < ARRAY_SIZE(type) ? type[q->type] : "?", q->read ? "read" : "write", q->addr,
            q->size);
     if (q->count != 1)

@@ -42,6 +42,7 @@ static struct {
     /* what is running */
     const struct arena_header *arena;
     const struct journal_state *journal;
+    const struct machine *machine;
     char device[CRASH_DEVICES][CRASH_NAME];
     /* last: pages that are used when it happens */
     size_t n, flushed;
@@ -202,6 +203,51 @@ static void say_cause(int sig, const siginfo_t *info)
     crash_flush();
 }
 
+/* ---- registers, in the handler -------------------------------------------------------------- */
+
+static size_t append(size_t at, const char *text)
+{
+    while (*text && at < sizeof crash.vitals->registers - 1)
+        crash.vitals->registers[at++] = *text++;
+    return at;
+}
+
+static size_t append_register(size_t at, const struct request *r)
+{
+    struct register_name n;
+
+    if (machine_register(crash.machine, r, &n)) {
+        at = append(at, n.device);
+        at = append(at, " ");
+        at = append(at, n.region);
+        if (n.reg) {
+            at = append(at, ".");
+            at = append(at, n.reg);
+        }
+    }
+    return append(at, "\n");
+}
+
+/* Only whole lines count. To be called last: it goes through more of the process's memory than
+ * the rest, and a fault in it is the end. */
+static void say_registers(void)
+{
+    const struct journal_state *j = crash.journal;
+    size_t at = 0;
+
+    for (uint64_t i = 0; j && crash.machine && i < JOURNAL_LOG && i < j->log_next; i++) {
+        unsigned n = (unsigned)((j->log_next - 1 - i) % JOURNAL_LOG);
+        const struct request r = { .addr = j->log_addr[n],
+                                   .type = (uint8_t)(j->log_how[n] >> 36 & 0xf) };
+        size_t end = append_register(at, &r);
+
+        if (end == sizeof crash.vitals->registers - 1)
+            break;
+        at = end;
+    }
+    crash.vitals->registers[at] = '\0';
+}
+
 static void say_all(int sig, const siginfo_t *info, const ucontext_t *context)
 {
     const greg_t *reg = context->uc_mcontext.gregs;
@@ -216,6 +262,7 @@ static void say_all(int sig, const siginfo_t *info, const ucontext_t *context)
     say_doing();
     crash_put_trace((uintptr_t)reg[REG_RIP], (uintptr_t)reg[REG_RSP], (uintptr_t)reg[REG_RBP],
                     fault);
+    say_registers();
 }
 
 /* The signal is blocked while its handler runs: it strikes when the handler returns, before the
@@ -296,7 +343,7 @@ int crash_install(volatile struct supervised_vitals *v, struct error *e)
     crash.vitals = v;
     crash.n = crash.flushed = 0;
     crash.seen_events = v->events;
-    v->doing[0] = v->last_words[0] = '\0';
+    v->doing[0] = v->last_words[0] = v->registers[0] = '\0';
     crash_trace_prepare();
     err = -pthread_atfork(NULL, NULL, forked);
     if (err == 0)
@@ -318,6 +365,7 @@ void crash_watch_machine(struct machine *m)
     const struct arena_record *r = m ? arena_find(machine_arena(m), "journal", 0) : NULL;
 
     crash.journal = NULL;
+    crash.machine = NULL;
     memset(crash.device, 0, sizeof crash.device);
     if (!r)
         return;
@@ -326,4 +374,5 @@ void crash_watch_machine(struct machine *m)
             memcpy(crash.device[d->place], d->id, sizeof d->id);
     crash.arena = machine_arena(m)->h;
     crash.journal = arena_at(machine_arena(m), r->state);
+    crash.machine = m;
 }

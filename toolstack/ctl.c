@@ -2,7 +2,7 @@
 /*
  * ctl - the server side of our own control socket. See ctl.h.
  *
- * Absent: following a state as it changes; one asks again.
+ * Absent: following what changes; one asks again.
  */
 #include "toolstack/ctl.h"
 
@@ -30,6 +30,7 @@ struct ctl_connection {
     struct json_scan scan;
     struct ctl *ctl;
     uint64_t last_heard;
+    bool meters; /* it has asked for `top` */
 };
 
 struct ctl {
@@ -49,6 +50,7 @@ struct ctl {
 /* A command being answered. */
 struct ctl_call {
     struct ctl *ctl;
+    struct ctl_connection *connection;
     const json_t *request;
     struct error error;
     struct surface picture; /* follows the answer if it has pixels */
@@ -128,6 +130,49 @@ static json_t *ctl_dump(struct ctl_call *c)
     return devices ? json_pack("{s:o}", "devices", devices) : NULL;
 }
 
+static json_t *ctl_top(struct ctl_call *c)
+{
+    const struct ctl *s = c->ctl;
+    int ret;
+
+    if (!s->ops->meter)
+        return missing(c, "count accesses of registers");
+    ret = s->ops->meter(s->vm, true, &c->error);
+    if (ret < 0)
+        return NULL;
+    c->connection->meters = true;
+    return vm_meter_json(s->ops, s->vm);
+}
+
+/* Nobody looks any more? */
+static void ctl_unmeter(const struct ctl *s)
+{
+    struct error ignored = { "" };
+
+    for (unsigned i = 0; i < CTL_CONNECTIONS; i++)
+        if (s->connections[i] && s->connections[i]->meters)
+            return;
+    if (s->ops->meter(s->vm, false, &ignored) < 0)
+        log_warn("%s", ignored.text);
+}
+
+static json_t *ctl_trace(struct ctl_call *c)
+{
+    const struct ctl *s = c->ctl;
+    const char *device = json_string_value(json_object_get(c->request, "device"));
+    const json_t *on = json_object_get(c->request, "on");
+
+    if (!s->ops->trace || !s->ops->traced)
+        return missing(c, "trace");
+    if (device && !json_is_boolean(on)) {
+        error_set(&c->error, -EINVAL, "on or off?");
+        return NULL;
+    }
+    if (device && s->ops->trace(s->vm, device, json_is_true(on), &c->error) < 0)
+        return NULL;
+    return json_pack("{s:o}", "devices", vm_traced_json(s->ops, s->vm));
+}
+
 static json_t *ctl_screenshot(struct ctl_call *c)
 {
     const struct ctl *s = c->ctl;
@@ -168,8 +213,9 @@ static const struct {
     const char *name;
     json_t *(*run)(struct ctl_call *c);
 } commands[] = {
-    { "status", ctl_status },         { "counters", ctl_counters }, { "dump", ctl_dump },
-    { "screenshot", ctl_screenshot }, { "version", ctl_version },   { "quit", ctl_quit },
+    { "status", ctl_status },   { "counters", ctl_counters }, { "dump", ctl_dump },
+    { "top", ctl_top },         { "trace", ctl_trace },       { "screenshot", ctl_screenshot },
+    { "version", ctl_version }, { "quit", ctl_quit },
 };
 
 static json_t *ctl_run(struct ctl_call *c)
@@ -200,7 +246,7 @@ static void ctl_send(struct ctl_connection *c, json_t *answer)
 
 static void ctl_answer(struct ctl_connection *c, const json_t *request, const char *wrong)
 {
-    struct ctl_call call = { .ctl = c->ctl, .request = request };
+    struct ctl_call call = { .ctl = c->ctl, .connection = c, .request = request };
     json_t *result = NULL;
 
     if (request)
@@ -249,6 +295,8 @@ static void ctl_closed(void *opaque)
     for (unsigned i = 0; i < CTL_CONNECTIONS; i++)
         if (c->ctl->connections[i] == c)
             c->ctl->connections[i] = NULL;
+    if (c->meters)
+        ctl_unmeter(c->ctl);
     json_scan_free(&c->scan);
     free(c);
 }

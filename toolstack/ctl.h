@@ -8,10 +8,13 @@
  *     status                {"domid", "name", "status", "version", "pid", "machine", "vcpus", ...}
  *     counters              {"devices": [{"name", "reads", "writes", ...}, ...]}
  *     dump [device]         {"devices": [{"name", "instance", "state": {...}}, ...]}
- *     screenshot            {"width", "height", "bytes"}; then so many bytes follow the line: the
- *                           pixels, 4 bytes each (blue, green, red, 0), rows from the top
- *     version               {"version"}
- *     quit                  {}; then the device model ends
+ *     top                   {"ns", "registers": [{"device", "register", "reads", "writes", "ns"},
+ * ...]} since the first such request; counting ends with the last connection that has sent one
+ *     trace [device on]     {"devices": [NAME, ...]}, those whose doings go to the log now;
+ * `device` are patterns, separated by commas, and `on` is true or false screenshot {"width",
+ * "height", "bytes"}; then so many bytes follow the line: the pixels, 4 bytes each (blue, green,
+ * red, 0), rows from the top version               {"version"} quit                  {}; then the
+ * device model ends
  *
  * The picture goes out as it is: packing it into a PNG file would hold up the guest, so the client
  * does that.

@@ -2,7 +2,7 @@
 /*
  * ctl_client - hvmdm-ctl: finds the control socket of a domain, asks, and shows the answer.
  *
- * Absent: several domains in one call, watching.
+ * Absent: several domains in one call.
  */
 #include "toolstack/ctl.h"
 
@@ -19,12 +19,14 @@
 #include <unistd.h>
 
 #include "display/png.h"
+#include "toolstack/ctl_top.h"
 #include "toolstack/version.h"
 
 enum {
     CLIENT_TIMEOUT_S = 60, /* an upgrade has several steps of up to 10 s */
     CLIENT_LINE = 4 << 20, /* longest answer */
     CLIENT_PATH = 1024,    /* of a program */
+    CLIENT_ARGUMENTS = 2,  /* of a command, at most */
 };
 
 struct client {
@@ -38,14 +40,19 @@ struct client {
 };
 
 static const char usage[] =
-    "usage: hvmdm-ctl [OPTION]... DOMID|NAME COMMAND [ARGUMENT]\n"
+    "usage: hvmdm-ctl [OPTION]... DOMID|NAME COMMAND [ARGUMENT]...\n"
     "       hvmdm-ctl [OPTION]... list\n"
     "\n"
     "Asks the hvmdm that serves a domain.\n"
     "\n"
     "  status [--json]           what it is doing, serial ports, disks\n"
     "  counters [--json]         accesses, bytes, DMA and interrupts of each device\n"
-    "  dump [--json] [DEVICE]    the registers of all devices or of one\n"
+    "  top [--json|--once]       which registers are asked, how often, and what that costs; on a\n"
+    "                            terminal again each second, else, or with --once, one table\n"
+    "  state [--json] [DEVICE]   the registers of all devices or of one, between two requests\n"
+    "                            (dump is the same)\n"
+    "  trace [DEVICES on|off]    each access, interrupt and DMA of these devices goes to the log;\n"
+    "                            patterns: \"ide*,uart16550-1\", \"*\"; alone: which are on\n"
     "  screenshot FILE.png       what the guest's screen shows now; - is standard output\n"
     "  version                   of hvmdm-ctl and of the running hvmdm\n"
     "  quit                      end the device model (the guest will not survive it)\n"
@@ -154,22 +161,20 @@ static int client_receive(struct client *c, json_t **answer)
     return 0;
 }
 
-/* One command; *result is the answer's "return" (new reference). `argument` may be NULL. */
-static int client_ask(struct client *c, const char *command, const char *argument, json_t **result)
+/* One request, which is given away; *result is the answer's "return" (new reference). */
+static int client_call(struct client *c, json_t *request, json_t **result)
 {
-    json_t *answer = NULL, *request = json_pack("{s:s}", "command", command), *value;
+    json_t *answer = NULL, *value;
     char *text;
     size_t len;
     ssize_t n;
     int ret;
 
-    if (argument)
-        json_object_set_new(request, strcmp(command, "upgrade") ? "device" : "path",
-                            json_string(argument));
+    c->at = c->len = 0; /* what an earlier one was answered */
     text = json_dumps(request, JSON_COMPACT);
     json_decref(request);
     if (!text)
-        return error_set(&c->error, -EINVAL, "\"%s\" is no UTF-8 text", argument ? argument : "");
+        return error_set(&c->error, -EINVAL, "the argument is no UTF-8 text");
     len = strlen(text);
     text[len] = '\n'; /* instead of the NUL */
     n = send(c->fd, text, len + 1, MSG_NOSIGNAL);
@@ -187,6 +192,17 @@ static int client_ask(struct client *c, const char *command, const char *argumen
     }
     json_decref(answer);
     return ret;
+}
+
+/* `argument` may be NULL. */
+static int client_ask(struct client *c, const char *command, const char *argument, json_t **result)
+{
+    json_t *request = json_pack("{s:s}", "command", command);
+
+    if (argument && json_object_set_new(request, strcmp(command, "upgrade") ? "device" : "path",
+                                        json_string(argument)) < 0)
+        return error_set(&c->error, -EINVAL, "\"%s\" is no UTF-8 text", argument);
+    return client_call(c, request, result);
 }
 
 /* ---- which domain --------------------------------------------------------------------------- */
@@ -493,6 +509,38 @@ static int client_screenshot(struct client *c, const char *file)
     return ret;
 }
 
+/* ---- top, trace ----------------------------------------------------------------------------- */
+
+static int ask_top(void *opaque, json_t **answer)
+{
+    struct client *c = opaque;
+
+    return client_ask(c, "top", NULL, answer);
+}
+
+static int client_trace(struct client *c, const char *devices, const char *on)
+{
+    json_t *request = json_pack("{s:s}", "command", "trace"), *j = NULL;
+    const json_t *list, *one;
+    size_t i;
+    int ret;
+
+    if (devices && (json_object_set_new(request, "device", json_string(devices)) < 0 ||
+                    json_object_set_new(request, "on", json_boolean(!strcmp(on, "on"))) < 0)) {
+        json_decref(request);
+        return error_set(&c->error, -EINVAL, "\"%s\" is no UTF-8 text", devices);
+    }
+    ret = client_call(c, request, &j);
+    if (ret < 0)
+        return ret;
+    list = json_object_get(j, "devices");
+    fputs("traced:", c->out);
+    json_array_foreach(list, i, one) fprintf(c->out, " %s", json_string_value(one));
+    fputs(json_array_size(list) ? "\n" : " nothing\n", c->out);
+    json_decref(j);
+    return 0;
+}
+
 /* ---- command line --------------------------------------------------------------------------- */
 
 static int client_show(struct client *c, const char *command, const char *argument, bool as_json)
@@ -534,19 +582,45 @@ static int absolute(struct client *c, const char *path, char *to, size_t size)
 
 static const struct command {
     const char *name;
-    bool argument;     /* it takes one */
-    const char *whose; /* socket */
+    unsigned arguments; /* it takes, at most */
+    const char *whose;  /* socket */
 } known[] = {
-    { "status", false, "ctl" },        { "counters", false, "ctl" },
-    { "dump", true, "ctl" },           { "version", false, "ctl" },
-    { "quit", false, "ctl" },          { "screenshot", true, "ctl" },
-    { "upgrade", true, "supervisor" }, { "supervisor", false, "supervisor" },
+    { "status", 0, "ctl" },
+    { "counters", 0, "ctl" },
+    { "dump", 1, "ctl" },
+    { "state", 1, "ctl" },
+    { "top", 0, "ctl" },
+    { "trace", 2, "ctl" },
+    { "version", 0, "ctl" },
+    { "quit", 0, "ctl" },
+    { "screenshot", 1, "ctl" },
+    { "upgrade", 1, "supervisor" },
+    { "supervisor", 0, "supervisor" },
 };
 
+struct manner {
+    bool as_json, once;
+};
+
+/* The arguments of a command that is known to take so many. */
+static int check_arguments(struct client *c, const struct command *k, char *const words[])
+{
+    for (unsigned i = k->arguments; i < CLIENT_ARGUMENTS; i++)
+        if (words[i])
+            return error_set(&c->error, -EINVAL, "%s takes %s", k->name,
+                             k->arguments ? "not so many arguments" : "no argument");
+    if (!strcmp(k->name, "trace") && words[0] &&
+        (!words[1] || (strcmp(words[1], "on") && strcmp(words[1], "off"))))
+        return error_set(&c->error, -EINVAL, "trace %s: on or off?", words[0]);
+    return 0;
+}
+
+/* `words`: CLIENT_ARGUMENTS of them, NULL where there is none. */
 static int client_command(struct client *c, const char *who, const char *command,
-                          const char *argument, bool as_json)
+                          char *const words[], const struct manner *how)
 {
     const struct command *k = NULL;
+    const char *argument = words[0];
     char path[CLIENT_PATH];
     int ret;
 
@@ -556,12 +630,22 @@ static int client_command(struct client *c, const char *who, const char *command
     if (!k)
         return error_set(&c->error, -EINVAL,
                          "do not know the command \"%s\" (see hvmdm-ctl --help)", command);
-    if (argument && !k->argument)
-        return error_set(&c->error, -EINVAL, "%s takes no argument", command);
+    ret = check_arguments(c, k, words);
     c->whose = k->whose;
-    ret = client_find(c, who);
+    if (ret == 0)
+        ret = client_find(c, who);
     if (ret < 0)
         return ret;
+    if (!strcmp(command, "top"))
+        return ctl_top(c->out,
+                       how->as_json ? CTL_TOP_JSON
+                       : how->once  ? CTL_TOP_ONCE
+                                    : CTL_TOP_WATCH,
+                       ask_top, c);
+    if (!strcmp(command, "trace"))
+        return client_trace(c, words[0], words[1]);
+    if (!strcmp(command, "state"))
+        command = "dump";
     if (!strcmp(command, "screenshot"))
         return client_screenshot(c, argument);
     if (argument && !strcmp(command, "upgrade")) {
@@ -570,19 +654,19 @@ static int client_command(struct client *c, const char *who, const char *command
             return ret;
         argument = path;
     }
-    return client_show(c, command, argument, as_json);
+    return client_show(c, command, argument, how->as_json);
 }
 
 int ctl_client(int argc, char *const argv[], FILE *out, FILE *err)
 {
     struct client c = { .directory = CTL_DIRECTORY, .whose = "ctl", .out = out, .fd = -1 };
-    const char *words[3] = { NULL, NULL, NULL };
+    char *words[2 + CLIENT_ARGUMENTS] = { NULL };
+    struct manner how = { false, false };
     unsigned n = 0;
-    bool as_json = false;
     int ret = 0;
 
     for (int i = 1; i < argc && ret == 0; i++) {
-        const char *a = argv[i];
+        char *a = argv[i];
 
         if (!strcmp(a, "-h") || !strcmp(a, "--help")) {
             fputs(usage, out);
@@ -591,7 +675,9 @@ int ctl_client(int argc, char *const argv[], FILE *out, FILE *err)
             fprintf(out, "hvmdm-ctl %s\n", HVMDM_VERSION);
             return 0;
         } else if (!strcmp(a, "--json")) {
-            as_json = true;
+            how.as_json = true;
+        } else if (!strcmp(a, "--once")) {
+            how.once = true;
         } else if ((!strcmp(a, "-d") || !strcmp(a, "--directory")) && i + 1 < argc) {
             c.directory = argv[++i];
         } else if (a[0] == '-' && a[1]) {
@@ -605,7 +691,7 @@ int ctl_client(int argc, char *const argv[], FILE *out, FILE *err)
     if (ret == 0 && n == 1 && !strcmp(words[0], "list")) {
         ret = client_list(&c);
     } else if (ret == 0 && n >= 2) {
-        ret = client_command(&c, words[0], words[1], words[2], as_json);
+        ret = client_command(&c, words[0], words[1], words + 2, &how);
     } else if (ret == 0) {
         fputs(usage, err);
         return 2;

@@ -6,7 +6,9 @@
 #include "block/block.h"
 #include "chardev/chardev.h"
 #include "hw/chipset/piix4_pm.h"
+#include "hw/core/meter.h"
 #include "hw/core/pci.h"
+#include "hw/core/trace.h"
 #include "hw/storage/ide_media.h"
 #include "ioreq/xen.h"
 #include "toolstack/domain_private.h"
@@ -317,6 +319,46 @@ static int dump(void *vm, const char *name, struct vm_dump *out, struct error *e
     return found ? 0 : error_set(e, -ENOENT, "there is no device %s", name ? name : "at all");
 }
 
+static int meter(void *vm, bool on, struct error *e)
+{
+    int err = machine_meter(((struct domain *)vm)->m, on);
+
+    return err < 0 ? error_set(e, err, "no memory to count accesses") : 0;
+}
+
+static bool metered(void *vm, unsigned i, struct vm_register *out)
+{
+    struct meter_row r;
+
+    if (!machine_meter_row(((struct domain *)vm)->m, i, &r))
+        return false;
+    *out = (struct vm_register){ r.device, r.region, r.reg, r.reads, r.writes, r.ns };
+    return true;
+}
+
+static uint64_t meter_ns(void *vm)
+{
+    return machine_meter_elapsed(((struct domain *)vm)->m);
+}
+
+static int trace(void *vm, const char *patterns, bool on, struct error *e)
+{
+    if (machine_trace(((struct domain *)vm)->m, patterns, on) == 0)
+        return error_set(e, -ENOENT, "there is no device %s", patterns);
+    log_info("trace of %s is %s", patterns, on ? "on" : "off");
+    return 0;
+}
+
+static bool traced(void *vm, unsigned i, const char **device)
+{
+    for (struct device *v = machine_devices(((struct domain *)vm)->m); v; v = v->next)
+        if ((v->look & LOOK_TRACE) && i-- == 0) {
+            *device = v->id;
+            return true;
+        }
+    return false;
+}
+
 static int dirty_log(void *vm, bool enable, struct error *e)
 {
     struct domain *d = vm;
@@ -349,6 +391,11 @@ const struct vm_ops domain_vm_ops = {
     .plug_vcpu = plug_vcpu,
     .screenshot = screenshot,
     .dump = dump,
+    .meter = meter,
+    .metered = metered,
+    .meter_ns = meter_ns,
+    .trace = trace,
+    .traced = traced,
     .dirty_log = dirty_log,
     .quit = quit,
 };

@@ -94,6 +94,9 @@ struct supervised_vitals {
     char doing[64];  /* for the log line of a death; empty: idle */
     char last_words[2048]; /* written by the crash handler: text with NUL */
     uint32_t quiet; /* written by the supervisor: the log has had enough of starts and crashes */
+    /* written by the crash handler: device and register of the latest requests, a line each, the
+     * latest first, as many as there is room for */
+    char registers[1900];
 };
 static_assert(sizeof(struct supervised_vitals) <= SUPERVISED_VITALS_BYTES, "one page");
 

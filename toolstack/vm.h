@@ -57,6 +57,12 @@ struct vm_counters {
     uint64_t dma_reads, dma_writes, dma_bytes, irqs, events, refused;
 };
 
+/* A register, or what else is counted in its place, while the meter is on; see hw/core/meter.h. */
+struct vm_register {
+    const char *device, *region, *name; /* name may be NULL */
+    uint64_t reads, writes, ns;
+};
+
 /* Receives a state dump: device, then its fields. The pointers are good during the call. */
 struct vm_dump {
     void (*device)(struct vm_dump *d, const char *name, unsigned instance);
@@ -91,6 +97,16 @@ struct vm_ops {
     int (*screenshot)(void *vm, struct surface *out, struct error *e); /* surface_free() after */
     /* All devices, or the one of that name; -ENOENT if there is none. */
     int (*dump)(void *vm, const char *name, struct vm_dump *d, struct error *e);
+
+    /* Count accesses by register. Off when nobody looks any more: it costs memory and time. The
+     * rows, a list as above, and the time since it was switched on, in ns. */
+    int (*meter)(void *vm, bool on, struct error *e);
+    bool (*metered)(void *vm, unsigned i, struct vm_register *out);
+    uint64_t (*meter_ns)(void *vm);
+    /* What devices do goes to the log, line by line: comma-separated patterns of their names;
+     * -ENOENT if there is none. And a list of those that are traced. */
+    int (*trace)(void *vm, const char *patterns, bool on, struct error *e);
+    bool (*traced)(void *vm, unsigned i, const char **device);
 
     int (*dirty_log)(void *vm, bool enable, struct error *e);
     int (*save)(void *vm, int fd, bool live, struct error *e); /* fd stays the caller's */

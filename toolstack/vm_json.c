@@ -61,6 +61,32 @@ json_t *vm_counters_json(const struct vm_ops *ops, void *vm)
     return list;
 }
 
+json_t *vm_meter_json(const struct vm_ops *ops, void *vm)
+{
+    json_t *list = json_array();
+    struct vm_register r;
+    char name[64];
+
+    for (unsigned i = 0; ops->metered(vm, i, &r); i++) {
+        snprintf(name, sizeof name, "%s%s%s", r.region, r.name ? "." : "", r.name ? r.name : "");
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I, s:I, s:I}", "device", r.device, "register",
+                                        name, "reads", (json_int_t)r.reads, "writes",
+                                        (json_int_t)r.writes, "ns", (json_int_t)r.ns));
+    }
+    return json_pack("{s:I, s:o}", "ns", (json_int_t)ops->meter_ns(vm), "registers", list);
+}
+
+json_t *vm_traced_json(const struct vm_ops *ops, void *vm)
+{
+    json_t *list = json_array();
+    const char *device;
+
+    for (unsigned i = 0; ops->traced(vm, i, &device); i++)
+        json_array_append_new(list, json_string(device));
+    return list;
+}
+
 struct json_dump {
     struct vm_dump sink; /* first member */
     json_t *devices;

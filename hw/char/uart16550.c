@@ -530,10 +530,14 @@ static int uart16550_loaded(struct device *d, struct error *e)
     return 0;
 }
 
+static const char *const uart16550_names[] = { "RBR_THR_DLL", "IER_DLM", "IIR_FCR", "LCR",
+                                               "MCR",         "LSR",     "MSR",     "SCR" };
+
 static const struct region uart16550_regions[] = {
     { .name = "uart",
       .space = BUS_PIO,
       .size = PORTS,
+      NAMED(uart16550_names),
       .read = uart16550_read,
       .write = uart16550_write,
       .write_string = uart16550_write_string },

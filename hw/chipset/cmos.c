@@ -52,10 +52,13 @@ static void cmos_reset(struct device *d)
         memcpy(s->nvram + FIRST, d->host.nvram + FIRST, BYTES - FIRST);
 }
 
+static const char *const cmos_names[] = { "INDEX", "DATA" };
+
 static const struct region cmos_regions[] = {
     { .name = "cmos",
       .space = BUS_PIO,
       .size = 2,
+      NAMED(cmos_names),
       .read = cmos_read,
       .write = cmos_write,
       .constant = true },

@@ -240,12 +240,39 @@ static void legacy_reset(struct device *d)
     master_clear(s, 1);
 }
 
+static const char *const dma1_names[] = {
+    "CH0_ADDRESS", "CH0_COUNT",    "CH1_ADDRESS",    "CH1_COUNT", "CH2_ADDRESS", "CH2_COUNT",
+    "CH3_ADDRESS", "CH3_COUNT",    "STATUS_COMMAND", "REQUEST",   "MASK",        "MODE",
+    "CLEAR_FF",    "MASTER_CLEAR", "CLEAR_MASK",     "ALL_MASK",
+};
+static const char *const dma2_names[] = {
+    "CH4_ADDRESS",    NULL, "CH4_COUNT",    NULL, "CH5_ADDRESS", NULL, "CH5_COUNT", NULL,
+    "CH6_ADDRESS",    NULL, "CH6_COUNT",    NULL, "CH7_ADDRESS", NULL, "CH7_COUNT", NULL,
+    "STATUS_COMMAND", NULL, "REQUEST",      NULL, "MASK",        NULL, "MODE",      NULL,
+    "CLEAR_FF",       NULL, "MASTER_CLEAR", NULL, "CLEAR_MASK",  NULL, "ALL_MASK",  NULL,
+};
+static const char *const page_names[] = {
+    "POST_CODE", "CH2", "CH3", "CH1", NULL, NULL, NULL, "CH0",
+    NULL,        "CH6", "CH7", "CH5", NULL, NULL, NULL, "REFRESH",
+};
+
 static const struct region legacy_regions[] = {
-    { .name = "dma1", .space = BUS_PIO, .size = 0x10, .read = dma1_read, .write = dma1_write },
-    { .name = "dma2", .space = BUS_PIO, .size = 0x20, .read = dma2_read, .write = dma2_write },
+    { .name = "dma1",
+      .space = BUS_PIO,
+      .size = 0x10,
+      NAMED(dma1_names),
+      .read = dma1_read,
+      .write = dma1_write },
+    { .name = "dma2",
+      .space = BUS_PIO,
+      .size = 0x20,
+      NAMED(dma2_names),
+      .read = dma2_read,
+      .write = dma2_write },
     { .name = "page",
       .space = BUS_PIO,
       .size = 0x10,
+      NAMED(page_names),
       .read = page_read,
       .write = page_write,
       .constant = true },

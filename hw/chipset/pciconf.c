@@ -84,10 +84,14 @@ static void pciconf_write(struct device *d, uint32_t offset, unsigned width, uin
         (void)machine_config(d->m, devfn, reg, width, false, (uint32_t)value);
 }
 
+static const char *const pciconf_names[] = { "CONFADD",  "RC",       "CONFADD",  "CONFADD",
+                                             "CONFDATA", "CONFDATA", "CONFDATA", "CONFDATA" };
+
 static const struct region pciconf_regions[] = {
     { .name = "pciconf",
       .space = BUS_PIO,
       .size = PORTS,
+      NAMED(pciconf_names),
       .widths = 1 | 2 | 4,
       .read = pciconf_read,
       .write = pciconf_write },

@@ -127,6 +127,19 @@ static uint64_t access_range(const struct bus_range *at, uint32_t offset, unsign
     return value;
 }
 
+/* Xen answers what nobody has claimed itself: here arrives what reaches past the end of a range. */
+static void unclaimed(struct machine *m, const struct bus *b, uint64_t addr, bool read)
+{
+    unsigned at = (unsigned)(addr ^ addr >> 8) & 0xff;
+
+    m->stats.unclaimed++;
+    if (!(m->noted[at / 32] >> at % 32 & 1) &&
+        guest_log_line(&m->log_limit, "machine", "the guest %s %s 0x%llx, which nobody has",
+                       read ? "read" : "wrote", b == &m->pio ? "port" : "memory at",
+                       (unsigned long long)addr))
+        m->noted[at / 32] |= 1u << at % 32;
+}
+
 /* Any access; split at range borders, byte by byte where nobody claims. */
 uint64_t bus_access(struct machine *m, struct bus *b, uint64_t addr, unsigned width, bool read,
                     uint64_t value)
@@ -151,7 +164,7 @@ uint64_t bus_access(struct machine *m, struct bus *b, uint64_t addr, unsigned wi
             part =
                 access_range(at, (uint32_t)(addr + done - at->base), n, read, value >> (done * 8));
         } else if (done == 0) {
-            m->stats.unclaimed++;
+            unclaimed(m, b, addr, read);
         }
         result |= (part & ones(n)) << (done * 8);
         done += n;
@@ -234,8 +247,9 @@ static void run_elements(const struct run *r)
 
     if (r->at) {
         i = run_fast(r);
-        trace_access(r->at->dev, r->at->region->name, "string", (uint32_t)(r->addr - r->at->base),
-                     r->size, r->read, 0, r->n);
+        trace_access(r->at->dev, r->at->region->name,
+                     region_register(r->at->region, (uint32_t)(r->addr - r->at->base)),
+                     (uint32_t)(r->addr - r->at->base), r->size, r->read, 0, r->n);
     }
     for (; i < r->n; i++)
         run_one(r, i);
@@ -296,6 +310,37 @@ static void bus_string(struct machine *m, struct bus *b, struct request *q)
     }
     if (r.at)
         event_end(r.at->dev);
+}
+
+static bool config_register(const struct machine *m, const struct request *r,
+                            struct register_name *out)
+{
+    const struct pci_function *f = m->function[request_pci_devfn(r)];
+
+    if (!f || request_pci_bus(r) != 0)
+        return false;
+    out->device = f->dev->id;
+    out->region = "config";
+    out->offset = request_pci_reg(r);
+    out->reg = pci_register(out->offset);
+    return true;
+}
+
+bool machine_register(const struct machine *m, const struct request *r, struct register_name *out)
+{
+    const struct bus *b = r->type == REQ_PIO ? &m->pio : &m->mmio;
+    unsigned i;
+
+    if (r->type == REQ_PCI_CONFIG)
+        return config_register(m, r, out);
+    i = find(b, r->addr);
+    if (i >= BUS_RANGES || i >= b->n || b->range[i].base > r->addr)
+        return false;
+    out->device = b->range[i].dev->id;
+    out->region = b->range[i].region->name;
+    out->offset = (uint32_t)(r->addr - b->range[i].base);
+    out->reg = region_register(b->range[i].region, out->offset);
+    return true;
 }
 
 void bus_run(struct machine *m, struct request *q)

@@ -76,6 +76,9 @@ struct machine {
     void (*on_unplug)(void *opaque);
     void *on_unplug_opaque;
     struct machine_stats stats;
+    struct guest_log_limit log_limit; /* of what no device is responsible for */
+    uint32_t noted[256 / 32];
+    struct meter *meter; /* NULL: nobody counts (meter.h) */
     uint16_t ndevices;
     bool dropped;       /* after adoption: the request that was running is not to be run again */
     bool unplugged;     /* by the running event: on_unplug() is due when it has committed */
@@ -102,6 +105,8 @@ uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, 
 void region_write(struct device *d, const struct region *g, uint32_t offset, unsigned width,
                   uint64_t value);
 void regs_reset(struct device *d);
+/* The register at an offset of a region, by table row or list of names; NULL if it has no name. */
+const char *region_register(const struct region *g, uint32_t offset);
 
 /* recover.c: what a successor does with the state that it finds. */
 MUST_CHECK int recover_state(struct machine *m, bool own_fault, struct error *e);
@@ -115,6 +120,7 @@ void pci_reset(struct device *d);
 void pci_run(struct machine *m, struct request *r);
 uint32_t pci_access(struct machine *m, unsigned devfn, unsigned reg, unsigned width, bool read,
                     uint32_t value);
+const char *pci_register(unsigned reg); /* its name in every function, or NULL */
 void pci_loaded(struct device *d);
 void pci_hide(struct device *d); /* the function vanishes from the bus (unplug) */
 

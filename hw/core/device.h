@@ -58,6 +58,10 @@ struct region {
     unsigned nregs;
     uint64_t (*read)(struct device *d, uint32_t offset, unsigned width);
     void (*write)(struct device *d, uint32_t offset, unsigned width, uint64_t value);
+    /* Optional: what the registers behind the handlers are called, by offset (trace, meter, crash
+     * records); NULL where there is none. A wide register has its name at each of its offsets. */
+    const char *const *names;
+    unsigned nnames;
     /* Optional: string transfer (rep ins/outs) at one offset, `count` elements of `width` bytes in
      * ascending order at buf. Returns how many it handled; the bus does the rest one by one. */
     uint32_t (*read_string)(struct device *d, uint32_t offset, unsigned width, void *buf,
@@ -73,6 +77,9 @@ struct region {
      * that is polled: that read is then treated like one of a constant region. */
     bool (*settled)(const struct device *d, uint32_t offset);
 };
+
+/* For struct region: the registers behind its handlers. */
+#define NAMED(list)    .names = (list), .nnames = ARRAY_SIZE(list)
 
 #define DEVICE_REGIONS 8
 #define DEVICE_IRQS    2
@@ -131,6 +138,9 @@ struct device_timer {
     void (*expired)(struct device *d);
 };
 
+/* What a guest may ask for in vain; each with a number of 0 to 255. */
+enum note { NOTE_COMMAND, NOTE_PACKET, NOTE_FEATURE, NOTE_REGISTER, NOTE_KINDS };
+
 struct device_stats {
     uint64_t reads, writes;      /* requests from the guest, by direction */
     uint64_t rd_bytes, wr_bytes; /* as accessed, repeat counts included */
@@ -156,13 +166,24 @@ struct device {
     unsigned ntimers;
     struct device_stats stats;
     struct guest_log_limit log_limit;
+    uint32_t noted[NOTE_KINDS * 256 / 32]; /* guest_note() has said it */
     struct device *caller; /* while busy: the device that asked this one to act, or NULL */
     uint16_t place;        /* on the board, from 0 */
     bool busy;             /* inside one of its handlers */
     bool fenced;           /* killed a predecessor twice: answers no more */
     bool unplugged;
+    uint8_t look; /* enum look (trace.h): who wants to know what it does; mostly nobody */
     struct device *next;
 };
+
+/* A line for the log about something that the guest asked for and that is not there: once for each
+ * kind and number, and within the limit of guest_log(). */
+#define guest_note(d, kind, number, ...)                                                           \
+    do {                                                                                           \
+        uint32_t note_ = (kind)*256u + ((number)&0xffu);                                           \
+        if (!((d)->noted[note_ / 32] >> note_ % 32 & 1) && guest_log(d, __VA_ARGS__))              \
+            (d)->noted[note_ / 32] |= 1u << note_ % 32;                                            \
+    } while (0)
 
 /* Change line `n`. Absolute, forwarded only when it differs, and only after the event committed. */
 void device_irq(struct device *d, unsigned n, bool level);

@@ -9,6 +9,7 @@
  */
 #include "hw/core/core.h"
 
+#include "hw/core/meter.h"
 #include "hw/core/trace.h"
 
 static void touch_all(struct device *d)
@@ -22,6 +23,8 @@ static void outermost(struct machine *m, enum event_kind kind)
     m->j->device = JOURNAL_NONE;
     m->j->kind = (uint8_t)kind;
     arena_begin(m->arena);
+    if (m->meter)
+        meter_begin(m->meter);
 }
 
 void event_open(struct machine *m, enum event_kind kind)
@@ -44,6 +47,8 @@ bool event_begin(struct device *d)
     d->caller = m->inside;
     m->inside = d;
     d->busy = true;
+    if (d->look)
+        meter_device(d);
     touch_all(d);
     return true;
 }
@@ -79,6 +84,8 @@ void event_close(struct machine *m)
         m->unplugged = false;
         m->on_unplug(m->on_unplug_opaque);
     }
+    if (m->meter)
+        meter_end(m);
 }
 
 void event_end(struct device *d)

@@ -64,20 +64,21 @@ static uint64_t host_now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static bool may_pass(struct guest_log_limit *limit)
+bool guest_log_may(struct guest_log_limit *limit)
 {
-    uint64_t now, due;
+    uint64_t now, due, period = limit->period ? limit->period : REFILL_NS;
+    uint32_t burst = limit->burst ? limit->burst : BURST;
 
     now = host_now();
     if (!limit->used) {
         limit->used = 1;
-        limit->tokens = BURST;
+        limit->tokens = burst;
         limit->tokens_at = now;
     }
-    due = (now - limit->tokens_at) / REFILL_NS;
+    due = (now - limit->tokens_at) / period;
     if (due) {
-        limit->tokens = limit->tokens + due > BURST ? BURST : limit->tokens + (uint32_t)due;
-        limit->tokens_at += due * REFILL_NS;
+        limit->tokens = limit->tokens + due > burst ? burst : limit->tokens + (uint32_t)due;
+        limit->tokens_at += due * period;
     }
     if (limit->tokens == 0)
         return limit->dropped++, false;
@@ -85,12 +86,12 @@ static bool may_pass(struct guest_log_limit *limit)
     return true;
 }
 
-void guest_log_line(struct guest_log_limit *limit, const char *who, const char *format, ...)
+bool guest_log_line(struct guest_log_limit *limit, const char *who, const char *format, ...)
 {
     va_list args;
 
-    if (highest < LOG_WARN || !may_pass(limit))
-        return;
+    if (highest < LOG_WARN || !guest_log_may(limit))
+        return false;
     if (limit->dropped) {
         log_line(LOG_WARN, "%s: %llu more lines like the last were left out", who,
                  (unsigned long long)limit->dropped);
@@ -99,4 +100,5 @@ void guest_log_line(struct guest_log_limit *limit, const char *who, const char *
     va_start(args, format);
     put_line(LOG_WARN, who, format, args);
     va_end(args);
+    return true;
 }

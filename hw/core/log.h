@@ -23,17 +23,22 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 void log_set_level(enum log_level level);
 void log_set_domain(unsigned domid); /* shown in front of every line */
 
-/* A token bucket: 8 lines at once, then one each 10 s of host time; what is left out is counted and
- * reported with the next line that passes. */
+/* A token bucket: `burst` lines at once, then one each `period` ns of host time; what is left out
+ * is counted. The limit of guest_log() is one with both 0, which stand for 8 lines and 10 s. */
 struct guest_log_limit {
     uint64_t tokens_at; /* ns of host time of the last refill */
     uint32_t tokens;
     uint32_t used; /* 0 until first use */
     uint64_t dropped;
+    uint64_t period;
+    uint32_t burst;
 };
+/* Take a token; false: none left, one more line is dropped. */
+bool guest_log_may(struct guest_log_limit *limit);
 
-/* Warn about something the guest, or its traffic with the host, caused. `who` is a device id. */
-void guest_log_line(struct guest_log_limit *limit, const char *who, const char *format, ...)
+/* Warn about something the guest, or its traffic with the host, caused. `who` is a device id.
+ * False: the limit, or the level, left it out. */
+bool guest_log_line(struct guest_log_limit *limit, const char *who, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #define guest_log(d, ...) guest_log_line(&(d)->log_limit, (d)->id, __VA_ARGS__)
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "hw/core/core.h"
+#include "hw/core/trace.h"
 
 #define GMEM_BUCKETS 128 /* of 64 KiB: 8 MiB of guest memory mapped at most */
 
@@ -82,6 +83,7 @@ void machine_free(struct machine *m)
         m->first = d->next;
         device_remove(d);
     }
+    free(m->meter);
     gmem_free(m->mem);
     free(m);
 }
@@ -138,6 +140,7 @@ static struct device *device_new(struct machine *m, const struct device_row *row
     d->instance = row->instance;
     d->host = row->host;
     snprintf(d->id, sizeof d->id, row->instance ? "%s-%u" : "%s", row->ops->name, row->instance);
+    d->look = trace_wanted(d->id);
     for (unsigned i = 0; i < DEVICE_IRQS; i++)
         d->irq[i] = (struct irq_line){ d, row->isa_irq[i] ? IRQ_ISA : IRQ_NONE,
                                        (uint8_t)row->isa_irq[i], 0 };

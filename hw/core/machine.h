@@ -92,6 +92,15 @@ struct gmem *machine_gmem(struct machine *m);
 struct hv *machine_hv(struct machine *m);
 struct arena *machine_arena(struct machine *m);
 
+/* Who answers at the address of a request now; false: nobody. Reads only, allocates nothing: for a
+ * signal handler, too. */
+struct register_name {
+    const char *device, *region;
+    const char *reg; /* NULL: it has no name */
+    uint32_t offset; /* in the region */
+};
+bool machine_register(const struct machine *m, const struct request *r, struct register_name *out);
+
 struct machine_stats {
     uint64_t requests, buffered, unclaimed, invalidations;
 };

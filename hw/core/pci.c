@@ -180,6 +180,22 @@ static void config_write(struct pci_function *f, unsigned reg, unsigned width, u
         f->dev->ops->config_written(f->dev, reg, width);
 }
 
+const char *pci_register(unsigned reg)
+{
+    static const char *const names[] = {
+        "VENDOR_ID",  "VENDOR_ID", "DEVICE_ID",   "DEVICE_ID", "COMMAND", "COMMAND",
+        "STATUS",     "STATUS",    "REVISION",    "PROG_IF",   "CLASS",   "CLASS",
+        "CACHE_LINE", "LATENCY",   "HEADER_TYPE", "BIST",
+    };
+    static const char *const dwords[] = { "BAR0", "BAR1",    "BAR2",    "BAR3",
+                                          "BAR4", "BAR5",    "CARDBUS", "SUBSYSTEM",
+                                          "ROM",  "CAP_PTR", NULL,      "INTERRUPT" };
+
+    if (reg < ARRAY_SIZE(names))
+        return names[reg];
+    return reg < 0x40 ? dwords[reg / 4 - 4] : NULL;
+}
+
 uint32_t pci_access(struct machine *m, unsigned devfn, unsigned reg, unsigned width, bool read,
                     uint32_t value)
 {
@@ -192,13 +208,14 @@ uint32_t pci_access(struct machine *m, unsigned devfn, unsigned reg, unsigned wi
         f->dev->stats.reads++;
         f->dev->stats.rd_bytes += width;
         result = (uint32_t)load_le(f->config + reg, width);
+        trace_access(f->dev, "config", pci_register(reg), reg, width, true, result, 1);
     } else if (event_begin(f->dev)) {
         f->dev->stats.writes++;
         f->dev->stats.wr_bytes += width;
+        trace_access(f->dev, "config", pci_register(reg), reg, width, false, value, 1);
         config_write(f, reg, width, value);
         event_end(f->dev);
     }
-    trace_access(f->dev, "config", NULL, reg, width, read, read ? result : value, 1);
     return result;
 }
 

@@ -14,6 +14,15 @@ static const struct reg *reg_at(const struct region *g, uint32_t offset)
     return NULL;
 }
 
+const char *region_register(const struct region *g, uint32_t offset)
+{
+    const struct reg *r = reg_at(g, offset);
+
+    if (r)
+        return r->name;
+    return offset < g->nnames ? g->names[offset] : NULL;
+}
+
 static uint32_t field_get(struct device *d, const struct reg *r)
 {
     return (uint32_t)load_le((const char *)d->state + r->at, r->width);
@@ -58,37 +67,50 @@ static unsigned narrowest(const struct region *g)
     return widths & (0u - widths);
 }
 
+/* Neither a row of the table nor, perhaps, a handler. */
+static void note_register(struct device *d, const struct region *g, uint32_t offset, bool read)
+{
+    guest_note(d, NOTE_REGISTER, (uint32_t)(g - d->ops->regions) * 37 + offset,
+               "the guest %s %s+%xh, which is not implemented", read ? "read" : "wrote", g->name,
+               (unsigned)offset);
+}
+
 /* Read `width` bytes or fewer at offset; says in *done how many. */
 static uint64_t read_part(struct device *d, const struct region *g, uint32_t offset, unsigned width,
                           unsigned *done)
 {
     const struct reg *r = reg_at(g, offset);
+    uint64_t v;
     unsigned w;
 
     if (r) {
         unsigned skip = offset - r->offset, left = r->width - skip;
-        uint64_t v = (uint64_t)reg_read(d, r) >> (skip * 8);
 
+        v = (uint64_t)reg_read(d, r) >> (skip * 8);
         *done = left < width ? left : width;
         trace_access(d, g->name, r->name, offset, *done, true, v & ones(*done), 1);
         return v & ones(*done);
     }
+    if (g->nregs || !g->read)
+        note_register(d, g, offset, true);
     w = handler_width(g, width);
     if (!g->read) {
         *done = 1;
+        trace_access(d, g->name, NULL, offset, 1, true, 0xff, 1);
         return 0xff;
     }
     if (w) {
-        uint64_t v = g->read(d, offset, w) & ones(w);
-
+        v = g->read(d, offset, w) & ones(w);
         *done = w;
-        trace_access(d, g->name, NULL, offset, w, true, v, 1);
+        trace_access(d, g->name, region_register(g, offset), offset, w, true, v, 1);
         return v;
     }
     /* Narrower than any register of the chip: read one and pick. */
     w = narrowest(g);
+    v = g->read(d, offset & ~(w - 1), w) >> ((offset & (w - 1)) * 8) & ones(width);
     *done = width;
-    return g->read(d, offset & ~(w - 1), w) >> ((offset & (w - 1)) * 8) & ones(width);
+    trace_access(d, g->name, region_register(g, offset), offset, width, true, v, 1);
+    return v;
 }
 
 uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, unsigned width)
@@ -97,7 +119,7 @@ uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, 
 
     if (width == 1 && !g->nregs && g->read && (!g->widths || (g->widths & 1))) {
         v = g->read(d, offset, 1) & 0xff; /* the most usual access, by the shortest way */
-        trace_access(d, g->name, NULL, offset, 1, true, v, 1);
+        trace_access(d, g->name, region_register(g, offset), offset, 1, true, v, 1);
         return v;
     }
     for (unsigned at = 0, done = 0; at < width; at += done)
@@ -119,12 +141,16 @@ static unsigned write_part(struct device *d, const struct region *g, uint32_t of
         reg_write(d, r, (uint32_t)(value << (skip * 8)), (uint32_t)(ones(w) << (skip * 8)));
         return w;
     }
+    if (g->nregs || !g->write)
+        note_register(d, g, offset, false);
     w = handler_width(g, width);
     if (!g->write || !w) {
+        trace_access(d, g->name, region_register(g, offset), offset, w ? w : width, false,
+                     value & ones(w ? w : width), 1);
         d->stats.refused += !w;
         return width < narrowest(g) ? width : 1;
     }
-    trace_access(d, g->name, NULL, offset, w, false, value & ones(w), 1);
+    trace_access(d, g->name, region_register(g, offset), offset, w, false, value & ones(w), 1);
     g->write(d, offset, w, value & ones(w));
     return w;
 }

@@ -177,6 +177,11 @@ static void command_other(struct device *d, uint8_t command)
         s->command = command;
     else if (command >= CMD_PULSE && !(command & P2_RESET)) /* bits that are 0 are pulsed */
         machine_request(d, MACHINE_RESET);
+    else if (command < CMD_PULSE)
+        guest_note(d, NOTE_COMMAND, command,
+                   "the guest gave the controller command %02xh, which is not implemented; it was "
+                   "ignored",
+                   command);
 }
 
 static void command_write(struct device *d, uint8_t command)
@@ -378,11 +383,20 @@ static int i8042_loaded(struct device *d, struct error *e)
     return 0;
 }
 
+static const char *const data_names[] = { "DATA" };
+static const char *const status_names[] = { "STATUS_COMMAND" };
+
 static const struct region i8042_regions[] = {
-    { .name = "data", .space = BUS_PIO, .size = 1, .read = data_read, .write = data_port_write },
+    { .name = "data",
+      .space = BUS_PIO,
+      .size = 1,
+      NAMED(data_names),
+      .read = data_read,
+      .write = data_port_write },
     { .name = "status",
       .space = BUS_PIO,
       .size = 1,
+      NAMED(status_names),
       .read = status_read,
       .write = command_port_write,
       .constant = true },

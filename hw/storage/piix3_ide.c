@@ -112,10 +112,19 @@ static void ctl1_write(struct device *d, uint32_t offset, unsigned width, uint64
     ide_devctl_write(d, 1, (uint8_t)value);
 }
 
+static const char *const cmd_names[] = { "DATA",    "ERROR_FEATURES", "COUNT",  "LBA_LOW",
+                                         "LBA_MID", "LBA_HIGH",       "DEVICE", "STATUS_COMMAND" };
+static const char *const ctl_names[] = { "ALTERNATE_STATUS_CONTROL" };
+static const char *const bmide_names[] = {
+    "BMICP", NULL, "BMISP", NULL, "BMIDTPP", "BMIDTPP", "BMIDTPP", "BMIDTPP",
+    "BMICS", NULL, "BMISS", NULL, "BMIDTPS", "BMIDTPS", "BMIDTPS", "BMIDTPS",
+};
+
 static const struct region piix3_ide_regions[] = {
     [REGION_CMD0] = { .name = "cmd0",
                       .space = BUS_PIO,
                       .size = 8,
+                      NAMED(cmd_names),
                       .widths = 1 | 2 | 4,
                       .read = cmd0_read,
                       .write = cmd0_write,
@@ -125,6 +134,7 @@ static const struct region piix3_ide_regions[] = {
     [REGION_CTL0] = { .name = "ctl0",
                       .space = BUS_PIO,
                       .size = 1,
+                      NAMED(ctl_names),
                       .widths = 1,
                       .read = ctl0_read,
                       .write = ctl0_write,
@@ -132,6 +142,7 @@ static const struct region piix3_ide_regions[] = {
     [REGION_CMD1] = { .name = "cmd1",
                       .space = BUS_PIO,
                       .size = 8,
+                      NAMED(cmd_names),
                       .widths = 1 | 2 | 4,
                       .read = cmd1_read,
                       .write = cmd1_write,
@@ -141,6 +152,7 @@ static const struct region piix3_ide_regions[] = {
     [REGION_CTL1] = { .name = "ctl1",
                       .space = BUS_PIO,
                       .size = 1,
+                      NAMED(ctl_names),
                       .widths = 1,
                       .read = ctl1_read,
                       .write = ctl1_write,
@@ -148,6 +160,7 @@ static const struct region piix3_ide_regions[] = {
     [REGION_BMIDE] = { .name = "bmide",
                        .space = BUS_PIO,
                        .size = 16,
+                       NAMED(bmide_names),
                        .widths = 1 | 2 | 4,
                        .read = bmide_read,
                        .write = bmide_write,

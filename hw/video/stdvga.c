@@ -323,22 +323,47 @@ static int stdvga_loaded(struct device *d, struct error *e)
     return 0;
 }
 
+static const char *const mono_names[] = { [0] = "CRTC_INDEX", "CRTC_DATA", [6] = "STATUS1" };
+static const char *const vga_names[] = {
+    [0x00] = "ATTRIBUTE",
+    "ATTRIBUTE_READ",
+    "STATUS0_MISC",
+    NULL,
+    "SEQUENCER_INDEX",
+    [0x05] = "SEQUENCER_DATA",
+    "DAC_MASK",
+    "DAC_STATE_READ_INDEX",
+    "DAC_WRITE_INDEX",
+    "DAC_DATA",
+    [0x0a] = "FEATURE",
+    [0x0c] = "MISC",
+    [0x0e] = "GRAPHICS_INDEX",
+    "GRAPHICS_DATA",
+    [0x14] = "CRTC_INDEX",
+    "CRTC_DATA",
+    [0x1a] = "STATUS1_FEATURE",
+};
+static const char *const vbe_names[] = { "INDEX", "DATA", "DATA", "DATA" };
+
 static const struct region stdvga_regions[] = {
     [REGION_MONO] = { .name = "mono",
                       .space = BUS_PIO,
                       .size = 7,
+                      NAMED(mono_names),
                       .widths = 1,
                       .read = mono_read,
                       .write = mono_write },
     [REGION_PORTS] = { .name = "vga",
                        .space = BUS_PIO,
                        .size = 0x1b,
+                       NAMED(vga_names),
                        .widths = 1,
                        .read = ports_read,
                        .write = ports_write },
     [REGION_VBE] = { .name = "vbe",
                      .space = BUS_PIO,
                      .size = 4,
+                     NAMED(vbe_names),
                      .widths = 1 | 2,
                      .read = vbe_read,
                      .write = vbe_write },

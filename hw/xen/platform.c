@@ -220,16 +220,23 @@ static void xen_platform_reset(struct device *d)
 
 enum { REGION_PORTS, REGION_BAR0, REGION_BAR1 };
 
+static const char *const ports_names[] = { "MAGIC", NULL, "PROTOCOL" };
+static const char *const bar0_names[] = {
+    [BAR0_FLAGS] = "FLAGS", [BAR0_SUSE] = "SUSE_UNPLUG", [BAR0_VMDP] = "VMDP"
+};
+
 static const struct region xen_platform_regions[] = {
     [REGION_PORTS] = { .name = "ports",
                        .space = BUS_PIO,
                        .size = PORTS,
+                       NAMED(ports_names),
                        .widths = 1 | 2 | 4,
                        .read = ports_read,
                        .write = ports_write },
     [REGION_BAR0] = { .name = "bar0",
                       .space = BUS_PIO,
                       .size = 0x100,
+                      NAMED(bar0_names),
                       .read = bar0_read,
                       .write = bar0_write },
     [REGION_BAR1] = { .name = "bar1",

@@ -29,7 +29,7 @@
 #include "tests/bench.h"
 #include "toolstack/crash.h"
 
-extern const struct device_ops test_fault_ops;
+extern const struct device_ops test_fault_ops, uart16550_ops, piix3_ide_ops;
 
 enum { PORT = 0xe0, SECONDS = 60 };
 
@@ -496,6 +496,49 @@ static void names_device_and_request(void **state)
     assert_int_equal(r.vitals->events, 5);
 }
 
+/* Device and register of the latest requests, the latest first, for the crash record. */
+static void by_request_after_others(void)
+{
+    static const struct device_row rows[] = {
+        { .ops = &uart16550_ops, .base = { 0x3f8 }, .isa_irq = { 4 } },
+        { .ops = &piix3_ide_ops,
+          .base = { 0x1f0, 0x3f6, 0x170, 0x376 },
+          .isa_irq = { 14, 15 },
+          .devfn = 9 },
+        { .ops = &test_fault_ops, .base = { PORT, PORT + 4 } },
+    };
+    struct bench *b = bench_new(rows, ARRAY_SIZE(rows));
+    struct request config = {
+        .type = REQ_PCI_CONFIG, .addr = UINT64_C(9) << 32 | 4, .size = 2, .count = 1, .read = true
+    };
+    struct request nobody = { .type = REQ_PIO, .addr = 0x500, .size = 1, .count = 1, .read = true };
+
+    crash_watch_machine(b->m);
+    for (unsigned i = 0; i < 100; i++)
+        bench_inb(b, 0x3fd);
+    machine_run(b->m, &config);
+    machine_run(b->m, &nobody);
+    bench_inb(b, 0x1f7);
+    bench_outb(b, PORT, 1);
+    _exit(0);
+}
+
+static void names_registers(void **state)
+{
+    static const char first[] = "test_fault fault\npiix3_ide cmd0.STATUS_COMMAND\n\n"
+                                "piix3_ide config.COMMAND\nuart16550 uart.LSR\n";
+    struct remains r = dies(by_request_after_others);
+    unsigned lines = 0;
+
+    (void)state;
+    assert_true(WIFSIGNALED(r.status));
+    r.vitals->registers[sizeof r.vitals->registers - 1] = '\0';
+    assert_ptr_equal(strstr(r.vitals->registers, first), r.vitals->registers);
+    for (const char *at = r.vitals->registers; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_int_equal(lines, JOURNAL_LOG);
+}
+
 static void by_timer(void)
 {
     struct bench *b = board();
@@ -552,6 +595,7 @@ int main(void)
         UNIT(lives_while_there_is_progress),
         UNIT(the_time_of_disk_threads_does_not_count),
         UNIT(names_device_and_request),
+        UNIT(names_registers),
         UNIT(names_device_and_timer),
         UNIT(between_events),
     };

@@ -216,6 +216,61 @@ static void dump_has_every_field(void **state)
     end(&b);
 }
 
+/* Counting ends with the last of those who look; others do not count. */
+static void meter_is_on_while_somebody_looks(void **state)
+{
+    struct bench b;
+    int second;
+
+    (void)state;
+    start(&b, &fake_vm_ops);
+    second = join(&b);
+    assert_non_null(strstr(ask(&b, "{\"command\":\"counters\"}"), "return"));
+    assert_false(b.vm.metered);
+    assert_non_null(strstr(ask(&b, "{\"command\":\"top\"}"),
+                           "{\"device\":\"uart16550\",\"register\":\"uart.LSR\",\"reads\":"));
+    assert_true(b.vm.metered);
+    assert_non_null(
+        strstr(client_ask(b.loop, second, "{\"command\":\"top\"}"), "\"ns\":2000000000"));
+    close(b.fd);
+    client_settle(b.loop);
+    assert_true(b.vm.metered);
+    close(second);
+    client_settle(b.loop);
+    assert_false(b.vm.metered);
+    assert_int_equal(b.vm.meters, 1);
+    /* A handover closes all connections, too. */
+    b.fd = join(&b);
+    ask(&b, "{\"command\":\"top\"}");
+    assert_true(b.vm.metered);
+    ctl_rest(b.ctl, true);
+    assert_false(b.vm.metered);
+    ctl_rest(b.ctl, false);
+    end(&b);
+}
+
+static void trace_is_switched(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    start(&b, &fake_vm_ops);
+    assert_string_equal(ask(&b, "{\"command\":\"trace\"}"), "{\"return\":{\"devices\":[]}}\n");
+    assert_string_equal(ask(&b, "{\"command\":\"trace\",\"device\":\"uart*\",\"on\":true}"),
+                        "{\"return\":{\"devices\":[\"uart16550\"]}}\n");
+    assert_non_null(strstr(ask(&b, "{\"command\":\"trace\",\"device\":\"uart*\"}"), "on or off"));
+    assert_non_null(
+        strstr(ask(&b, "{\"command\":\"trace\",\"device\":\"x\",\"on\":true}"), "error"));
+    assert_true(b.vm.traced);
+    assert_string_equal(ask(&b, "{\"command\":\"trace\",\"device\":\"uart*\",\"on\":false}"),
+                        "{\"return\":{\"devices\":[]}}\n");
+    end(&b);
+    start(&b, &no_ops);
+    assert_non_null(strstr(ask(&b, "{\"command\":\"trace\"}"), "error"));
+    assert_non_null(strstr(ask(&b, "{\"command\":\"top\"}"), "error"));
+    end(&b);
+}
+
 static void picture_follows_its_line(void **state)
 {
     struct bench b;
@@ -416,6 +471,40 @@ static void client_commands(void **state)
     stop_serving(&s);
 }
 
+static void client_looks_inside(void **state)
+{
+    char text[8192], *line;
+    struct server s;
+    json_t *j;
+
+    (void)state;
+    serve(&s);
+    assert_int_equal(client(&s, text, sizeof text, "7", "top", "--once", NULL), 0);
+    assert_ptr_equal(strstr(text, "105 requests a second, busy for 0.1 % of 1.0 s\n"), text);
+    line = strstr(text, "         3          2     200.00    0.10  piix3_ide        cmd0.DATA\n");
+    assert_non_null(line);
+    assert_true(line < strstr(text, "       100          0       2.00    0.02  uart16550        "
+                                    "uart.LSR\n")); /* what costs most comes first */
+    assert_null(strstr(text, "other"));             /* it was not asked */
+    assert_int_equal(client(&s, text, sizeof text, "7", "top", "--json", NULL), 0);
+    j = json_loads(text, 0, NULL);
+    assert_int_equal(json_array_size(json_object_get(j, "registers")), 3);
+    json_decref(j);
+    assert_int_equal(client(&s, text, sizeof text, "7", "state", "uart16550", NULL), 0);
+    assert_non_null(strstr(text, "  IER              0xf\n"));
+    assert_int_equal(client(&s, text, sizeof text, "7", "trace", "uart*", "on"), 0);
+    assert_string_equal(text, "traced: uart16550\n");
+    assert_int_equal(client(&s, text, sizeof text, "7", "trace", NULL, NULL), 0);
+    assert_string_equal(text, "traced: uart16550\n");
+    assert_int_equal(client(&s, text, sizeof text, "7", "trace", "uart*", "off"), 0);
+    assert_string_equal(text, "traced: nothing\n");
+    assert_int_equal(client(&s, text, sizeof text, "7", "trace", "uart*", "maybe"), 1);
+    assert_non_null(strstr(text, "on or off?"));
+    assert_int_equal(client(&s, text, sizeof text, "7", "trace", "floppy", "on"), 1);
+    assert_non_null(strstr(text, "no device floppy"));
+    stop_serving(&s);
+}
+
 static void client_mistakes(void **state)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -582,6 +671,9 @@ int main(void)
         cmocka_unit_test(answers_are_lines),
         cmocka_unit_test(bad_requests),
         cmocka_unit_test(dump_has_every_field),
+        cmocka_unit_test(meter_is_on_while_somebody_looks),
+        cmocka_unit_test(trace_is_switched),
+        cmocka_unit_test(client_looks_inside),
         cmocka_unit_test(picture_follows_its_line),
         cmocka_unit_test(pictures_do_not_pile_up),
         cmocka_unit_test(leaving_at_every_byte),

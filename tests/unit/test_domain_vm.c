@@ -83,6 +83,35 @@ static int teardown(void **state)
     return image_teardown(&image);
 }
 
+/* ---- meter, trace ---- */
+
+static void accesses_are_counted_and_traced(void **state)
+{
+    struct fixture *f = *state;
+    struct vm_register r;
+    const char *device;
+    unsigned i = 0;
+
+    assert_false(domain_vm_ops.metered(&f->d, 0, &r));
+    assert_int_equal(domain_vm_ops.meter(&f->d, true, &f->e), 0);
+    bench_outb(f->b, 0x3fb, 3);
+    while (domain_vm_ops.metered(&f->d, i++, &r) && strcmp(r.device, "uart16550"))
+        ;
+    assert_string_equal(r.region, "uart");
+    assert_string_equal(r.name, "LCR");
+    assert_int_equal(r.writes, 1);
+    assert_true(domain_vm_ops.meter_ns(&f->d) > 0);
+    assert_int_equal(domain_vm_ops.meter(&f->d, false, &f->e), 0);
+
+    assert_int_equal(domain_vm_ops.trace(&f->d, "tape", true, &f->e), -ENOENT);
+    assert_false(domain_vm_ops.traced(&f->d, 0, &device));
+    assert_int_equal(domain_vm_ops.trace(&f->d, "uart*,tape", true, &f->e), 0);
+    assert_true(domain_vm_ops.traced(&f->d, 0, &device));
+    assert_string_equal(device, "uart16550");
+    assert_false(domain_vm_ops.traced(&f->d, 1, &device));
+    assert_int_equal(domain_vm_ops.trace(&f->d, "*", false, &f->e), 0);
+}
+
 /* ---- dump ---- */
 
 /* Writes what comes as "name.instance", each before the fields it announces. */
@@ -331,6 +360,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(accesses_are_counted_and_traced),
         T(every_device_and_its_configuration_space),
         T(one_device),
         T(configuration_space_is_the_present_one),

@@ -445,9 +445,9 @@ static void the_record_crashes_again(void **state)
     (void)state;
     leave_record(NULL_POINTER, 0, path, sizeof path);
     assert_int_equal(replay("", path, said, sizeof said), 10);
-    assert_said(said, "uart16550      port   read  0x3f8");
-    assert_said(said, "pciconf        port   write 0xcf8");
-    assert_said(said, "piix3_ide      port   read  0x1f7");
+    assert_said(said, "uart16550 uart.RBR_THR_DLL       port   read  0x3f8");
+    assert_said(said, "pciconf pciconf.CONFADD          port   write 0xcf8");
+    assert_said(said, "piix3_ide cmd0.STATUS_COMMAND    port   read  0x1f7");
     assert_said(said, "died inside a request, in device test_fault.");
     assert_said(said, "test_fault 0\n    counter          0\n");
     assert_said(said, "killed by SIGSEGV");

@@ -119,6 +119,7 @@ static void says_what_happened(void **state)
     bench_outb(b, PORT + 3, 0x42);
     vitals.events = 77;
     strcpy(vitals.doing, "test_fault: port write");
+    strcpy(vitals.registers, "test_fault fault.GO\nodd\x1b line\n");
     strcpy(vitals.last_words, "hvmdm: killed by SIGSEGV\nrip 0x1234\n");
     b->arena.h->in_transaction = 1;
     text = text_of(take());
@@ -130,8 +131,8 @@ static void says_what_happened(void **state)
     assert_says(text, "doing:     test_fault: port write\n");
     assert_says(text, "died inside a request of the guest\n");
     assert_says(text, "  hvmdm: killed by SIGSEGV\n  rip 0x1234\n");
-    assert_says(text, "port   read  0xe0       1 byte\n");
-    assert_says(text, "port   write 0xe3       1 byte value 0x42\n");
+    assert_says(text, "port   read  0xe0       1 byte  odd? line\n");
+    assert_says(text, "port   write 0xe3       1 byte value 0x42  test_fault fault.GO\n");
 }
 
 static void says_it_without_arena_and_vitals(void **state)
@@ -157,6 +158,7 @@ static void takes_out_what_is_not_text(void **state)
     (void)state;
     memset(vitals.doing, '\x1b', sizeof vitals.doing);
     memset(vitals.last_words, '\x9b', sizeof vitals.last_words);
+    memset(vitals.registers, '\x9b', sizeof vitals.registers);
     vitals.last_words[5] = '\n';
     text = text_of(take());
     for (const char *at = text; *at; at++)

@@ -84,6 +84,8 @@ struct record *record_take(const struct record_facts *f)
             r->doing[i] = f->vitals->doing[i];
         for (size_t i = 0; i < sizeof r->last_words - 1; i++)
             r->last_words[i] = f->vitals->last_words[i];
+        for (size_t i = 0; i < sizeof r->registers - 1; i++)
+            r->registers[i] = f->vitals->registers[i];
     }
     take_arena(r, f->arena);
     return r;

@@ -21,6 +21,7 @@ struct record {
     char sentence[256], version[64], program[256];
     char doing[sizeof((struct supervised_vitals *)NULL)->doing + 1];
     char last_words[sizeof((struct supervised_vitals *)NULL)->last_words + 1];
+    char registers[sizeof((struct supervised_vitals *)NULL)->registers + 1];
     char *arena;          /* private copy, or NULL */
     size_t arena_size;    /* mapped, and to be written */
     size_t arena_valid;   /* of these could be read */

@@ -99,6 +99,23 @@ static bool find_journal(const struct record *r, struct journal_view *v, struct 
     return false;
 }
 
+/* Line `i` of what the process has said about registers; bytes from a dead process. */
+static void put_register(struct text *t, const struct record *r, uint64_t i)
+{
+    const char *line = r->registers;
+    size_t n;
+
+    while (line && i-- > 0) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    n = line ? strcspn(line, "\n") : 0;
+    if (n)
+        put(t, "  ");
+    for (size_t k = 0; k < n; k++)
+        put(t, "%c", line[k] >= ' ' && line[k] <= '~' ? line[k] : '?');
+}
+
 static void put_request(struct text *t, const struct journal_view *v, uint64_t at)
 {
     static const char *const type[] = { "port", "memory", "config" };
@@ -119,16 +136,18 @@ static void put_request(struct text *t, const struct journal_view *v, uint64_t a
         put(t, " %s memory at 0x%" PRIx64, read ? "to" : "from", get(v, "log_data", at, 0));
     else if (!read)
         put(t, " value 0x%" PRIx64, get(v, "log_data", at, 0));
-    put(t, "\n");
 }
 
-static void put_requests(struct text *t, const struct journal_view *v)
+static void put_requests(struct text *t, const struct record *r, const struct journal_view *v)
 {
     uint64_t next = get(v, "log_next", 0, 0), n = next < JOURNAL_LOG ? next : JOURNAL_LOG;
 
     put(t, "\nLatest requests, newest last (%" PRIu64 " since the start):\n", next);
-    for (uint64_t i = next - n; i < next; i++)
+    for (uint64_t i = next - n; i < next; i++) {
         put_request(t, v, i % JOURNAL_LOG);
+        put_register(t, r, next - 1 - i);
+        put(t, "\n");
+    }
 }
 
 static void put_event(struct text *t, const struct journal_view *v, bool inside)
@@ -221,6 +240,6 @@ size_t record_text(const struct record *r, char *to, size_t size)
         put_foreign(&t, "journal:   cannot be read: ", e.text, sizeof e.text);
     put_words(&t, r);
     if (readable)
-        put_requests(&t, &v);
+        put_requests(&t, r, &v);
     return t.n;
 }
