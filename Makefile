@@ -144,7 +144,7 @@ $(BUILD)/tests/qtest-%: $(BUILD)/obj/tests/qtest/test_%.o $(call obj,$(QTEST_LIB
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TESTLIBS)
 
 tests: $(UNITTESTS) $(HWTESTS) $(BUILD)/tests/replay
-qtests: $(QTESTS) $(BUILD)/hvmdm $(BUILD)/hvmdm-model
+qtests: $(QTESTS) $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
 
 # One fuzz target per device; those with a main of their own are tests/fuzz/fuzz_*.c.
 FUZZERS := $(DEVICES:%=$(BUILD)/fuzz/%) $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

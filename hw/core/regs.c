@@ -71,8 +71,8 @@ static unsigned narrowest(const struct region *g)
 static void note_register(struct device *d, const struct region *g, uint32_t offset, bool read)
 {
     guest_note(d, NOTE_REGISTER, (uint32_t)(g - d->ops->regions) * 37 + offset,
-               "the guest %s %s+%xh, where there is no register here", read ? "read" : "wrote",
-               g->name, (unsigned)offset);
+               "the guest %s %s+%xh, which is not implemented", read ? "read" : "wrote", g->name,
+               (unsigned)offset);
 }
 
 /* Read `width` bytes or fewer at offset; says in *done how many. */

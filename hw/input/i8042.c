@@ -179,7 +179,7 @@ static void command_other(struct device *d, uint8_t command)
         machine_request(d, MACHINE_RESET);
     else if (command < CMD_PULSE)
         guest_note(d, NOTE_COMMAND, command,
-                   "the guest gave the controller command %02xh, which there is not here; it was "
+                   "the guest gave the controller command %02xh, which is not implemented; it was "
                    "ignored",
                    command);
 }

@@ -341,10 +341,11 @@ static void ata_set_features(struct chan *ch)
         ata_good(ch);
         return;
     default:
-        guest_note(&ch->ide->dev, NOTE_FEATURE, s->features[ch->u],
-                   "the guest gave SET FEATURES with subcommand %02xh, which there is not here; it "
-                   "was aborted",
-                   s->features[ch->u]);
+        guest_note(
+            &ch->ide->dev, NOTE_FEATURE, s->features[ch->u],
+            "the guest gave SET FEATURES with subcommand %02xh, which is not implemented; it "
+            "was aborted",
+            s->features[ch->u]);
         break;
     }
     ata_abort(ch);
@@ -613,6 +614,6 @@ void ata_command(struct chan *ch, uint8_t command)
         ata_abort(ch);
     if (!row->run)
         guest_note(&ch->ide->dev, NOTE_COMMAND, command,
-                   "the guest gave ATA command %02xh, which there is not here; it was aborted",
+                   "the guest gave ATA command %02xh, which is not implemented; it was aborted",
                    command);
 }

@@ -645,7 +645,7 @@ void atapi_packet(struct chan *ch)
         atapi_check(ch, SENSE_ATTENTION, 0x28, 0);
     } else if (!row->run) {
         guest_note(&ch->ide->dev, NOTE_PACKET, cdb[0],
-                   "the guest gave packet command %02xh, which there is not here; it was refused",
+                   "the guest gave packet command %02xh, which is not implemented; it was refused",
                    cdb[0]);
         atapi_check(ch, SENSE_ILLEGAL, 0x20, 0);
     } else if ((row->flags & HAS_DATA) && !s->dma && !s->block) {

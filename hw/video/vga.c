@@ -437,7 +437,7 @@ void vga_vbe_write(struct vga *v, unsigned index, uint16_t value)
     default: /* VIRT_HEIGHT follows from the width; MEMORY_64K is fixed; others do not exist */
         if (index >= VBE_COUNT)
             guest_note(&v->dev, NOTE_REGISTER, index,
-                       "the guest wrote VBE register %u, which there is not here", index);
+                       "the guest wrote VBE register %u, which is not implemented", index);
         break;
     }
 }

@@ -175,7 +175,7 @@ struct guest *guest_start(const char *arguments)
 
 static void remove_dir(const char *dir)
 {
-    static const char *const names[] = { "port", "monitor", "disk", "serial", "listen" };
+    static const char *const names[] = { "port", "monitor", "disk", "serial", "listen", "0.ctl" };
     char path[128];
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -573,6 +573,12 @@ static int opt_log(struct parser *p, char *value)
     return 0;
 }
 
+static int opt_control(struct parser *p, char *value)
+{
+    p->a->control = value;
+    return 0;
+}
+
 /* --- All of it. */
 
 static int opt_nodefaults(struct parser *p, char *value)
@@ -630,6 +636,7 @@ static const struct option {
 } options[] = {
     { "qtest", true, opt_port },
     { "qtest-log", true, opt_log },
+    { "control", true, opt_control },
     { "accel", true, opt_accel },
     { "machine", true, opt_machine },
     { "M", true, opt_machine },

@@ -21,6 +21,7 @@ struct arguments {
     struct config config; /* what the board is like: disks, serial ports, memory, CPUs */
     char *port;           /* "unix:...", "stdio", "null"; NULL: none */
     const char *log;      /* file; NULL: standard error; "": none */
+    const char *control;  /* directory for the control socket, as domain 0; NULL: none */
     const char *once;     /* boot order until the first reset; NULL: none */
     bool fast_boot;       /* -no-fd-bootchk */
     bool no_reboot;

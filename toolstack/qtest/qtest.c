@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "ioreq/sim.h"
+#include "toolstack/ctl.h"
 #include "toolstack/domain_private.h"
 #include "toolstack/qtest/arguments.h"
 #include "toolstack/qtest/port.h"
@@ -267,6 +268,16 @@ static int serve_monitors(struct qtest *q, struct error *e)
     return err;
 }
 
+/* Ours: hvmdm-ctl works here, too. */
+static int open_control(struct qtest *q, struct error *e)
+{
+    const struct ctl_info info = { .name = q->a.config.name, .machine = "pc" };
+
+    if (!q->a.control)
+        return 0;
+    return ctl_open(q->d.loop, q->a.control, &info, &q->ops, &q->d, &q->d.ctl, e);
+}
+
 /* --- The machine. */
 
 static int make_machine(struct qtest *q, struct error *e)
@@ -343,6 +354,8 @@ static int start(struct qtest *q, struct error *e)
         err = make_board(q, e);
     if (err == 0)
         err = serve_monitors(q, e);
+    if (err == 0)
+        err = open_control(q, e);
     if (err == 0 && q->port)
         err = port_serve(q->port, q->board, e);
     return err;
@@ -356,6 +369,7 @@ static void stop(struct qtest *q)
         loop_set_hooks(d->loop, NULL);
         loop_cancel(d->loop, &q->later);
     }
+    ctl_close(d->ctl);
     qmp_free(d->qmp);
     if (d->m)
         machine_drain(d->m);
