@@ -27,6 +27,7 @@ struct port {
     bool ended;            /* nothing more comes */
     bool broken;           /* the client takes no more */
     bool waiting;          /* for the client to read */
+    bool full;             /* and it has not read so much that we serve it no more */
     uint64_t begin;        /* of the log's time */
     char *line;            /* what was read: [0, have), lines end before `scanned` never */
     size_t have, room, scanned;
@@ -87,9 +88,16 @@ static bool grow(char **at, size_t *room, size_t need)
     return true;
 }
 
+static bool full(const struct port *p)
+{
+    return p->length > UNREAD_MAX;
+}
+
+/* A client may send many requests before it reads: while it does not read we go on until we are
+ * full, or it and we would wait for each other. */
 static void interest(struct port *p)
 {
-    uint32_t in = p->ended || p->waiting ? 0 : EPOLLIN;
+    uint32_t in = p->ended || p->full ? 0 : EPOLLIN;
 
     if (p->o.in == p->o.out) {
         if (p->in.active)
@@ -104,11 +112,15 @@ static void interest(struct port *p)
         p->broken = true;
 }
 
-static void set_waiting(struct port *p, bool waiting)
+/* After answers came or went. */
+static void note_unread(struct port *p)
 {
-    if (waiting == p->waiting)
+    bool waiting = p->length > 0;
+
+    if (waiting == p->waiting && full(p) == p->full)
         return;
     p->waiting = waiting;
+    p->full = full(p);
     interest(p);
 }
 
@@ -126,7 +138,7 @@ static void say(void *opaque, const char *bytes, size_t n)
     memcpy(p->answer + p->length, bytes, n);
     p->length += n;
     flush(p);
-    set_waiting(p, p->length > 0);
+    note_unread(p);
 }
 
 /* --- Input. */
@@ -195,7 +207,7 @@ static void serve(void *opaque)
         finish(p);
         return;
     }
-    if (p->waiting && p->length > UNREAD_MAX)
+    if (p->full)
         return;
     if (p->have && one_line(p)) {
         loop_defer(p->loop, &p->more);
@@ -214,7 +226,7 @@ static void in_ready(void *opaque, uint32_t events)
 
     if (p->length) {
         flush(p);
-        set_waiting(p, p->length > 0);
+        note_unread(p);
     }
     if ((events & (EPOLLHUP | EPOLLERR)) && p->waiting)
         p->broken = true;
@@ -231,7 +243,7 @@ static void out_ready(void *opaque, uint32_t events)
     if (events & (EPOLLERR | EPOLLHUP))
         p->broken = true;
     flush(p);
-    set_waiting(p, p->length > 0);
+    note_unread(p);
     loop_defer(p->loop, &p->more);
 }
 
