@@ -221,23 +221,14 @@ static struct device *device_at(const struct replay *r)
 
 /* ---- showing -------------------------------------------------------------------------------- */
 
-static const char *whose(const struct machine *m, const struct request *q)
-{
-    const struct bus *b = q->type == REQ_PIO ? &m->pio : &m->mmio;
-
-    if (q->type == REQ_PCI_CONFIG)
-        return m->function[request_pci_devfn(q)] ? m->function[request_pci_devfn(q)]->dev->id : "";
-    for (unsigned i = 0; i < b->n; i++)
-        if (q->addr >= b->range[i].base && q->addr <= b->range[i].last)
-            return b->range[i].dev->id;
-    return "";
-}
-
-static void show_request(const struct machine *m, const struct request *q)
+static void show_request(struct machine *m, const struct request *q)
 {
     static const char *const type[] = { "port", "memory", "config" };
+    const struct region *g;
+    uint32_t offset;
+    const struct device *d = machine_target(m, q, &g, &offset);
 
-    printf("  %-14s %-6s %-5s 0x%-8" PRIx64 " size %u", whose(m, q),
+    printf("  %-14s %-6s %-5s 0x%-8" PRIx64 " size %u", d ? d->id : "",
            q->type < ARRAY_SIZE(type) ? type[q->type] : "?", q->read ? "read" : "write", q->addr,
            q->size);
     if (q->count != 1)

@@ -102,6 +102,7 @@ uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, 
 void region_write(struct device *d, const struct region *g, uint32_t offset, unsigned width,
                   uint64_t value);
 void regs_reset(struct device *d);
+const struct reg *reg_at(const struct region *g, uint32_t offset); /* NULL: not in the table */
 
 /* recover.c: what a successor does with the state that it finds. */
 MUST_CHECK int recover_state(struct machine *m, bool own_fault, struct error *e);

@@ -72,6 +72,9 @@ struct region {
     /* Optional: true if a read of one byte there would change nothing now, as a status register
      * that is polled: that read is then treated like one of a constant region. */
     bool (*settled)(const struct device *d, uint32_t offset);
+    /* Optional: true if what passes there now is contents of a medium, which whoever records may
+     * want to leave out. */
+    bool (*payload)(const struct device *d, uint32_t offset);
 };
 
 #define DEVICE_REGIONS 8
@@ -102,6 +105,9 @@ struct device_ops {
     void (*unplug)(struct device *d, unsigned mask);
     /* Stop starting host I/O and wait for what is in flight (save, exit). */
     void (*drain)(struct device *d);
+    /* Optional: true if what comes from guest memory to this byte of the device's bulk is contents
+     * of a medium. */
+    bool (*payload)(const struct device *d, uint32_t offset);
 };
 
 /* The host side that a row of the board connects. Borrowed; each device takes what it knows. */

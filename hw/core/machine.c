@@ -447,6 +447,51 @@ struct arena *machine_arena(struct machine *m)
     return m->arena;
 }
 
+struct device *machine_target(struct machine *m, const struct request *r,
+                              const struct region **region, uint32_t *offset)
+{
+    const struct bus *b = r->type == REQ_PIO ? &m->pio : &m->mmio;
+
+    *region = NULL;
+    *offset = request_pci_reg(r);
+    if (r->type == REQ_PCI_CONFIG) {
+        const struct pci_function *f = m->function[request_pci_devfn(r)];
+
+        return f && request_pci_bus(r) == 0 ? f->dev : NULL;
+    }
+    for (unsigned i = 0; i < b->n; i++)
+        if (r->addr >= b->range[i].base && r->addr <= b->range[i].last) {
+            *region = b->range[i].region;
+            *offset = (uint32_t)(r->addr - b->range[i].base);
+            return b->range[i].dev;
+        }
+    return NULL;
+}
+
+void machine_name_target(struct machine *m, const struct request *r, char *name, size_t size)
+{
+    const struct region *g;
+    const struct reg *reg = NULL;
+    uint32_t offset;
+    const struct device *d = machine_target(m, r, &g, &offset);
+
+    if (d && g)
+        reg = reg_at(g, offset);
+    if (reg)
+        snprintf(name, size, "%s %s.%s", d->id, g->name, reg->name);
+    else
+        snprintf(name, size, d ? "%s %s+%x" : "", d ? d->id : "", g ? g->name : "config", offset);
+}
+
+struct device *machine_inside(struct machine *m)
+{
+    struct device *d = m->first;
+
+    while (d && d->place != m->j->device)
+        d = d->next;
+    return d;
+}
+
 const struct machine_stats *machine_stats(const struct machine *m)
 {
     return &m->stats;

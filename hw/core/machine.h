@@ -92,6 +92,15 @@ struct gmem *machine_gmem(struct machine *m);
 struct hv *machine_hv(struct machine *m);
 struct arena *machine_arena(struct machine *m);
 
+/* Who would answer this request, and where its first byte lies; NULL: nobody. *region is NULL for
+ * PCI configuration space. */
+struct device *machine_target(struct machine *m, const struct request *r,
+                              const struct region **region, uint32_t *offset);
+/* The same in words: "stdvga vbe+0", "piix3_ide config+20", or "" for nobody. */
+void machine_name_target(struct machine *m, const struct request *r, char *name, size_t size);
+/* Whose handler runs, or ran last; NULL: nobody's. */
+struct device *machine_inside(struct machine *m);
+
 struct machine_stats {
     uint64_t requests, buffered, unclaimed, invalidations;
 };

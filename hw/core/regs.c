@@ -6,7 +6,7 @@
 
 #include "hw/core/trace.h"
 
-static const struct reg *reg_at(const struct region *g, uint32_t offset)
+const struct reg *reg_at(const struct region *g, uint32_t offset)
 {
     for (unsigned i = 0; i < g->nregs; i++)
         if (offset - g->regs[i].offset < g->regs[i].width)
