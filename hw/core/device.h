@@ -167,6 +167,7 @@ struct device {
     bool busy;             /* inside one of its handlers */
     bool fenced;           /* killed a predecessor twice: answers no more */
     bool unplugged;
+    bool realized; /* or tried to: unrealize() has something to undo */
     struct device *next;
 };
 

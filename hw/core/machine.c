@@ -64,7 +64,7 @@ static void remove_ranges(struct machine *m, struct bus *b, const struct device 
 /* Undoes as much of machine_add() as was done. */
 static void device_remove(struct device *d)
 {
-    if (d->ops->unrealize)
+    if (d->ops->unrealize && d->realized)
         d->ops->unrealize(d);
     remove_ranges(d->m, &d->m->pio, d);
     remove_ranges(d->m, &d->m->mmio, d);
@@ -173,6 +173,7 @@ int machine_add(struct machine *m, const struct device_row *row, struct error *e
     err = add_state(d, e);
     if (err == 0 && d->ops->pci)
         err = pci_add(m, d, row->devfn, e);
+    d->realized = err == 0;
     if (err == 0 && d->ops->realize)
         err = d->ops->realize(d, e);
     if (err == 0)

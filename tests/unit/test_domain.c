@@ -4,6 +4,7 @@
  */
 #include "tests/unit/domain_arenas.h"
 #include "tests/unit/domain_media.h"
+#include "tests/unit/domain_recording.h"
 #include "tests/unit/domain_twins.h"
 #include "tests/unit/domain_world.h"
 #include "toolstack/stream.h"
@@ -414,6 +415,7 @@ int main(void)
         LIFE(xsa119_nothing_listens_unasked),
         LIFE(ends_with_its_supervisor),
         LIFE(ends_with_its_supervisor_though_it_let_go),
+        LIFE(recorded_lives_replay),
         TWIN(goes_there_and_back),
         TWIN(no_disk_no_question),
         TWIN(successor_keeps_its_hands_off),
