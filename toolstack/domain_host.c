@@ -73,10 +73,6 @@ static int open_disk(struct domain *d, unsigned place, struct error *e)
     o.read_only = c->read_only || c->cdrom;
     o.direct = c->direct;
     err = block_open(d->loop, &o, &d->pc.disk[place], e);
-    if (err == 0) {
-        d->pc.disk[place] = tap_disk(recorder_tap(d->recorder), place, d->pc.disk[place]);
-        err = d->pc.disk[place] ? 0 : error_set(e, -ENOMEM, "out of memory");
-    }
     if (err == 0 && !d->successor)
         err = domain_hold(d, name, d->pc.disk[place]->fd, e);
     return err;
@@ -212,6 +208,19 @@ static int open_recorder(struct domain *d, struct error *e)
     return err;
 }
 
+/* Whether its PV twin has a disk is the host's business: the gate lies behind the tap. */
+static int record_disks(struct domain *d, struct error *e)
+{
+    for (unsigned i = 0; i < PC_DISKS; i++) {
+        bool there = d->pc.disk[i] != NULL;
+
+        d->pc.disk[i] = tap_disk(recorder_tap(d->recorder), i, d->pc.disk[i]);
+        if (there && !d->pc.disk[i])
+            return error_set(e, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
 int domain_open_host(struct domain *d, struct error *e)
 {
     const struct config *c = d->config;
@@ -226,6 +235,8 @@ int domain_open_host(struct domain *d, struct error *e)
         err = open_disk(d, i, e);
     if (err == 0)
         err = domain_open_twins(d, e);
+    if (err == 0)
+        err = record_disks(d, e);
     for (unsigned i = 0; i < c->nserials && i < PC_SERIALS && err == 0; i++)
         err = open_serial(d, i, e);
     if (err == 0)

@@ -478,10 +478,12 @@ void machine_name_target(struct machine *m, const struct request *r, char *name,
 
     if (d && g)
         reg = reg_at(g, offset);
-    if (reg)
+    if (!d)
+        snprintf(name, size, "%s", "");
+    else if (reg)
         snprintf(name, size, "%s %s.%s", d->id, g->name, reg->name);
     else
-        snprintf(name, size, d ? "%s %s+%x" : "", d ? d->id : "", g ? g->name : "config", offset);
+        snprintf(name, size, "%s %s+%x", d->id, g ? g->name : "config", offset);
 }
 
 struct device *machine_inside(struct machine *m)

@@ -5,7 +5,7 @@
 
 #include <sys/stat.h>
 
-#include "tests/unit/domain_world.h"
+#include "tests/unit/domain_twins.h"
 #include "toolstack/record/player.h"
 
 /* A sector of the disk by the data port, and a character. */
@@ -33,6 +33,50 @@ static struct player_result replay(const char *path)
     if (r.outcome != PLAYER_SAME)
         fail_msg("%s", r.text);
     return r;
+}
+
+/* Any other test under record. */
+
+static char recording[160];
+
+static void record(struct fixture *f)
+{
+    snprintf(recording, sizeof recording, "%s/recording", f->image->dir);
+    f->config.record = recording;
+}
+
+static int setup_recorded(void **state)
+{
+    int ret = setup(state);
+
+    record(*state);
+    return ret;
+}
+
+static int setup_recorded_twins(void **state)
+{
+    int ret = setup_twins(state);
+
+    record(*state);
+    return ret;
+}
+
+static void replay_and_remove(void)
+{
+    replay(recording);
+    unlink(recording);
+}
+
+static int teardown_recorded(void **state)
+{
+    replay_and_remove();
+    return teardown(state);
+}
+
+static int teardown_recorded_twins(void **state)
+{
+    replay_and_remove();
+    return teardown_twins(state);
 }
 
 static void recorded_lives_replay(void **state)

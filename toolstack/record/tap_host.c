@@ -26,7 +26,9 @@ static struct hv *inner_of(struct hv *hv)
 /* A call with up to three arguments and a result, which is the one that counts. */
 static int noted(struct hv *hv, enum tap_type type, uint64_t a, uint64_t b, uint64_t c, int result)
 {
-    struct tap_record r = { .type = type, .out = { a, b, c }, .in = { tap_result(result) } };
+    struct tap_record r = { .type = (uint8_t)type,
+                            .out = { a, b, c },
+                            .in = { tap_result(result) } };
     struct tap *t = tap_of(hv);
 
     if (!tap_noting(t))
