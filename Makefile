@@ -108,11 +108,9 @@ $(BUILD)/hvmdm-model: $(call obj,hvmdm-model.c) $(LIB)
 $(BUILD)/hvmdm-system-%: $(BUILD)/hvmdm-model
 	$(Q)ln -sf hvmdm-model $@
 
-# As the device model, since it has the same devices, but for Xen's libraries, which are left out
-# where nothing asks for them.
 $(BUILD)/hvmdm-replay: $(call obj,hvmdm-replay.c) $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(MODELLIBS) -lpthread
 
 $(BUILD)/hvmdm-ctl: $(call obj,hvmdm-ctl.c) $(LIB)
 	$(call say,LD,$@)
