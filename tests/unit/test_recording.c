@@ -765,6 +765,30 @@ static void a_successor_goes_on(void **state)
     assert_int_equal(r.unseen, 1);
 }
 
+/* Not in the state: that the host owes a call. */
+static void a_stalled_stream_stays_stalled(void **state)
+{
+    struct world *w = *state;
+    struct player_result r;
+
+    build(w, 0, false);
+    serial(w);
+    receive(w, "more than there is room for in the FIFO");
+    w->cable.takes = 0;
+    sim_out(w->hv, COM1, 1, 'a');
+    sim_out(w->hv, COM1, 1, 'b');
+    recorder_start(w->recorder, &w->pc);
+    sim_in(w->hv, COM1 + 5, 1);
+    sim_in(w->hv, COM1, 1);
+    w->cable.takes = SIZE_MAX;
+    w->cable.chr.user->writable(w->cable.chr.user->opaque);
+    sim_in(w->hv, COM1 + 5, 1);
+    end(w);
+    same(w);
+    r = replay(w);
+    assert_int_equal(r.segments, 3);
+}
+
 static void what_is_not_seen_begins_a_segment(void **state)
 {
     struct world *w = *state;
@@ -904,6 +928,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(disks_can_be_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(a_bounded_recording_keeps_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(a_successor_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stalled_stream_stays_stalled, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_seen_begins_a_segment, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_files_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(another_layout_is_refused, setup, teardown),
