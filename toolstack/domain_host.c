@@ -148,7 +148,8 @@ static int open_serial(struct domain *d, unsigned n, struct error *e)
     err = chardev_open_kept(d->loop, label, d->config->serials[n], &kept, &d->pc.serial[n], e);
     if (err == 0 && d->pc.serial[n]) {
         d->pc.serial[n] = tap_serial(recorder_tap(d->recorder), n, d->pc.serial[n]);
-        err = d->pc.serial[n] ? 0 : error_set(e, -ENOMEM, "out of memory");
+        if (!d->pc.serial[n])
+            return error_set(e, -ENOMEM, "out of memory");
     }
     if (err == 0 && !d->successor && d->pc.serial[n]->keep >= 0)
         err = domain_hold(d, label, d->pc.serial[n]->keep, e);

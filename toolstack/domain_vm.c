@@ -236,7 +236,8 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
         err = eject(d, id, false, e);
     if (err == 0) {
         b = tap_disk(recorder_tap(d->recorder), place, b);
-        err = b ? 0 : error_set(e, -ENOMEM, "out of memory");
+        if (!b)
+            return error_set(e, -ENOMEM, "out of memory");
     }
     if (err == 0)
         err = insert(d, place, b, e);

@@ -190,6 +190,14 @@ static void no_platform_device_hole_empty_cd(void **state)
     config_free(&c);
 }
 
+static unsigned recorded_warnings;
+
+static void say_recorded(const char *line)
+{
+    assert_non_null(strstr(line, "nothing is recorded"));
+    recorded_warnings++;
+}
+
 static void recordings(void **state)
 {
     static const struct {
@@ -214,6 +222,12 @@ static void recordings(void **state)
         assert_string_equal(c.record, good[i].path);
         assert_true(c.record_limit == good[i].limit);
         assert_int_equal(c.record_nodata, good[i].nodata);
+        config_warn(&c, say_recorded);
+        assert_int_equal(recorded_warnings, 0);
+        c.machine = CONFIG_MACHINE_XENPV;
+        config_warn(&c, say_recorded);
+        assert_int_equal(recorded_warnings, 1);
+        recorded_warnings = 0;
         config_free(&c);
     }
 }

@@ -23,7 +23,7 @@ int reader_open(struct reader *r, const char *path, struct error *e)
     struct recording_header *h = &r->header;
     struct stat st;
 
-    memset(r, 0, offsetof(struct reader, frame));
+    memset(r, 0, offsetof(struct reader, window));
     r->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (r->fd < 0 || fstat(r->fd, &st) < 0)
         return error_set(e, -errno, "%s: %s", path, strerror(errno));
@@ -122,25 +122,49 @@ int reader_segment(struct reader *r, struct error *e)
     return err < 0 ? err : 1;
 }
 
+/* The n bytes at r->at, good until the next call; NULL: they are not in the segment. */
+static const uint8_t *look(struct reader *r, uint64_t n)
+{
+    uint64_t end = r->end < r->size ? r->end : r->size;
+
+    if (r->at > end || n > end - r->at || n > sizeof r->window)
+        return NULL;
+    if (r->at < r->window_at || r->at + n > r->window_at + r->window_len) {
+        uint64_t left = end - r->at;
+        ssize_t got = pread(r->fd, r->window, left < sizeof r->window ? left : sizeof r->window,
+                            (off_t)r->at);
+
+        r->window_at = r->at;
+        r->window_len = got > 0 ? (size_t)got : 0;
+    }
+    return r->window_len >= r->at - r->window_at + n ? r->window + (r->at - r->window_at) : NULL;
+}
+
 /* The next frame: false at the end. */
 static bool next_frame(struct reader *r)
 {
     uint8_t prefix[10] = { 0 };
-    const uint8_t *p = prefix;
-    uint64_t left = r->end < r->size ? r->end - r->at : r->size - r->at, len;
+    const uint8_t *p, *byte;
+    uint64_t len = 0;
+    size_t n = 0;
 
-    if (r->at >= r->end || r->at >= r->size ||
-        !get(r, prefix, left < sizeof prefix ? left : sizeof prefix, r->at, r->end) || !prefix[0])
+    while (n < sizeof prefix && (byte = look(r, n + 1))) {
+        prefix[n] = byte[n];
+        if (!(prefix[n++] & 0x80))
+            break;
+    }
+    if (!prefix[0])
         return false;
     r->torn = true;
-    if (!tap_read_varint(&p, prefix + sizeof prefix, &len) || len >= sizeof r->frame ||
-        !get(r, r->frame, len + 1, r->at + (uint64_t)(p - prefix), r->end) ||
-        r->frame[len] != (RECORDING_END_MARK | (r->segment.number & 0xf)))
+    p = prefix;
+    if (!tap_read_varint(&p, prefix + n, &len) || len >= RECORDING_FRAME ||
+        !(p = look(r, n + len + 1)) ||
+        p[n + len] != (RECORDING_END_MARK | (r->segment.number & 0xf)))
         return false;
     r->torn = false;
-    r->at += (uint64_t)(p - prefix) + len + 1;
-    r->next = r->frame;
-    r->frame_end = r->frame + len;
+    r->at += n + len + 1;
+    r->next = p + n;
+    r->frame_end = r->next + len;
     return true;
 }
 

@@ -15,9 +15,11 @@ struct reader {
     struct recording_segment segment; /* the current one; number 0: none yet */
     uint8_t *arena, *rom;             /* its snapshot, `segment.arena` bytes, and ROM image */
     uint64_t at, end;                 /* next frame; where the segment must have ended */
-    const uint8_t *next, *frame_end;  /* in the frame */
+    const uint8_t *next, *frame_end;  /* in the frame, which is in the window */
     bool torn;                        /* the segment did not end as it should */
-    uint8_t frame[RECORDING_FRAME];
+    uint64_t window_at;               /* what of the file is in `window` */
+    size_t window_len;
+    uint8_t window[2 * RECORDING_FRAME];
 };
 
 /* 0, or -errno with a sentence. reader_close() is due in both cases. */

@@ -305,10 +305,9 @@ struct hv *tap_hv(struct tap *t, struct hv *inner)
 
 bool tap_own_memory(const struct tap *t, const struct block_req *r)
 {
-    const struct arena *a = machine_arena(t->m);
-    uintptr_t from = (uintptr_t)a->h, at = r->niov ? (uintptr_t)r->iov[0].iov_base : 0;
+    const struct arena_header *h = machine_arena(t->m)->h;
 
-    return at >= from && at - from < a->h->size;
+    return r->niov && (uintptr_t)r->iov[0].iov_base - (uintptr_t)h < h->size;
 }
 
 static uint64_t hash_of(const struct block_req *r)
