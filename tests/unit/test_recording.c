@@ -909,8 +909,8 @@ static void nothing_is_in_the_way_when_it_is_off(void **state)
 {
     struct request_sink sink = { .run = NULL }, before = sink;
     struct hv hv = { NULL };
-    struct block block = { NULL };
-    struct chardev chr = { NULL };
+    struct block block = { 0 };
+    struct chardev chr = { 0 };
 
     (void)state;
     assert_ptr_equal(tap_hv(NULL, &hv), &hv);
