@@ -19,7 +19,7 @@ DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def hw/sim/devic
 CORE_SRC := $(wildcard hw/core/*.c)
 LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c \
 	hw/sim/*.c hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
-	$(wildcard toolstack/*.c toolstack/supervisor/*.c toolstack/qtest/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
+	$(wildcard toolstack/*.c toolstack/supervisor/*.c toolstack/qtest/*.c toolstack/record/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
 # The parts that need Xen's libraries; --disable-xen leaves them out.
 XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c) toolstack/supervisor/hypercall.c
 ifneq ($(XEN),yes)
@@ -52,7 +52,7 @@ LIB := $(BUILD)/libhvmdm.a
 HWTESTS := $(DEVICES:%=$(BUILD)/tests/hw-%)
 UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
 QTESTS := $(QTEST:%=$(BUILD)/tests/qtest-%)
-PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
+PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl $(BUILD)/hvmdm-replay
 SYSTEMS := $(BUILD)/hvmdm-system-i386 $(BUILD)/hvmdm-system-x86_64
 
 .PHONY: planted fuzz-figures all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests qtests fuzz
@@ -60,7 +60,7 @@ all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(SYSTEMS) $(BUILD)/tests/null_dm) $(
 
 help:
 	@sed -n 's/^## //p' Makefile
-## all        build hvmdm, hvmdm-model and hvmdm-ctl (after ./configure, which runs by itself if needed)
+## all        build hvmdm, hvmdm-model, hvmdm-ctl and hvmdm-replay (after ./configure, which runs by itself if needed)
 ## deps       install what building and testing need (Debian packages; asks nothing)
 ## check      all tests that a change must pass: unit, device, fuzz smoke, real Xen in the lab
 ## check-unit the tests that need no Xen, under ASan and UBSan
@@ -107,6 +107,10 @@ $(BUILD)/hvmdm-model: $(call obj,hvmdm-model.c) $(LIB)
 # As clients of the test port know it: they take the architecture from the name.
 $(BUILD)/hvmdm-system-%: $(BUILD)/hvmdm-model
 	$(Q)ln -sf hvmdm-model $@
+
+$(BUILD)/hvmdm-replay: $(call obj,hvmdm-replay.c) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(MODELLIBS) -lpthread
 
 $(BUILD)/hvmdm-ctl: $(call obj,hvmdm-ctl.c) $(LIB)
 	$(call say,LD,$@)
@@ -163,8 +167,8 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call obj,$(TEST_LIB_SRC)) $(
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(COUNTED) -fsanitize=fuzzer -o $@ $^ $(XENLIBS) $(LIBS) $(TESTLIBS) -lpthread
 
-$(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c hvmdm-model.c | $(BUILD)/sandbox_filter.inc
-	$(Q){ sep='['; for f in $(LIB_SRC) $(RULES_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/qtest/*.c tests/fuzz/*.c); do \
+$(BUILD)/compile_commands.json: Makefile $(BUILD)/config.mk $(LIB_SRC) hvmdm.c hvmdm-model.c hvmdm-replay.c | $(BUILD)/sandbox_filter.inc
+	$(Q){ sep='['; for f in $(LIB_SRC) $(RULES_SRC) hvmdm.c hvmdm-model.c hvmdm-ctl.c hvmdm-replay.c $(wildcard tests/*.c tests/hw/*.c tests/unit/*.c tests/qtest/*.c tests/fuzz/*.c); do \
 		printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" "$(CURDIR)" "$$f" \
 		'$(subst ",\",$(CC) $(CPPFLAGS) $(CFLAGS)) -c '"$$f"; sep=,; done; echo ']'; } > $@
 	$(Q)ln -sf $(BUILD)/compile_commands.json compile_commands.json
@@ -207,17 +211,19 @@ lint: $(BUILD)/compile_commands.json
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/hvmdm $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl $(BUILD)/hvmdm-replay $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(BUILD)/hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/
 	ln -sf hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-i386
 	ln -sf hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-x86_64
-	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 docs/hvmdm-replay.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/hvmdm $(DESTDIR)$(PREFIX)/sbin/hvmdm-ctl \
+		$(DESTDIR)$(PREFIX)/sbin/hvmdm-replay \
 		$(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-model \
 		$(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-i386 \
 		$(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-x86_64 \
-		$(DESTDIR)$(PREFIX)/share/man/man8/hvmdm.8 $(DESTDIR)$(PREFIX)/share/man/man8/hvmdm-ctl.8
+		$(DESTDIR)$(PREFIX)/share/man/man8/hvmdm.8 $(DESTDIR)$(PREFIX)/share/man/man8/hvmdm-ctl.8 \
+		$(DESTDIR)$(PREFIX)/share/man/man8/hvmdm-replay.8
 	[ ! -d $(DESTDIR)$(PREFIX)/libexec/hvmdm ] || \
 		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/hvmdm
 

@@ -25,6 +25,9 @@ enum hv_shutdown { HV_POWEROFF = 0, HV_REBOOT = 1, HV_SUSPEND = 2, HV_CRASH = 3 
 /* Types for set_mem_type. */
 enum hv_mem_type { HV_RAM_RW = 0, HV_RAM_RO = 1, HV_MMIO_DM = 2 };
 
+/* Ways through the door to guest memory (hw/core/gmem.h). */
+enum hv_access { HV_ACCESS_READ, HV_ACCESS_WRITE, HV_ACCESS_MAP_IN, HV_ACCESS_MAP_OUT };
+
 struct hv;
 
 struct hv_ops {
@@ -78,6 +81,11 @@ struct hv_ops {
      * written. Nonzero (-EFAULT) makes the copy fail. */
     int (*read_filter)(struct hv *hv, uint64_t gpa, void *buf, size_t len);
     int (*write_filter)(struct hv *hv, uint64_t gpa, size_t len);
+
+    /* For recordings, else NULL. What came of one access through the door, 0 or -EFAULT; the result
+     * counts instead, and the bytes of a read may be replaced. `bytes` NULL: a mapping. */
+    int (*accessed)(struct hv *hv, enum hv_access what, uint64_t gpa, void *bytes, size_t len,
+                    int err);
 
     void (*destroy)(struct hv *hv); /* gives back everything, the ioreq server included */
 };

@@ -224,13 +224,9 @@ static struct device *device_at(const struct replay *r)
 static void show_request(const struct machine *m, const struct request *q)
 {
     static const char *const type[] = { "port", "memory", "config" };
+    char where[80];
 
-    struct register_name n = { "", "", NULL, 0 };
-    char where[80] = "";
-
-    if (machine_register(m, q, &n))
-        snprintf(where, sizeof where, "%s %s%s%s", n.device, n.region, n.reg ? "." : "",
-                 n.reg ? n.reg : "");
+    machine_name_target(m, q, where, sizeof where);
     printf("  %-32s %-6s %-5s 0x%-8" PRIx64 " size %u", where,
            q->type < ARRAY_SIZE(type) ? type[q->type] : "?", q->read ? "read" : "write", q->addr,
            q->size);

@@ -8,6 +8,7 @@
  *         and no administrator's device_model_args needs.
  */
 #include "toolstack/cmdline.h"
+#include "toolstack/record/recorder.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -371,6 +372,51 @@ static int opt_check_arena(struct cmdline *p, char *value)
     return ret;
 }
 
+/* "8M", "1G": a number with one of the letters K, M, G, or none. */
+static int read_size(struct cmdline *p, char *text, uint64_t *out)
+{
+    static const char letters[] = "KMG";
+    size_t n = strlen(text);
+    const char *letter = n ? strchr(letters, text[n - 1]) : NULL;
+    unsigned shift = letter && *letter ? 10 * (unsigned)(letter - letters + 1) : 0;
+    int ret;
+
+    if (shift)
+        text[n - 1] = '\0';
+    ret = cmdline_number(p, "the limit", text, 1, UINT32_MAX, out);
+    *out <<= shift;
+    if (ret == 0 && *out < RECORDER_LIMIT_MIN)
+        return error_set(p->e, -EINVAL, "argument -record: the limit must be 8M at least");
+    return ret;
+}
+
+/* FILE[,limit=SIZE][,nodata]. The file's name may have commas. */
+static int opt_record(struct cmdline *p, char *value)
+{
+    static const char *const keys[] = { "limit" };
+    static const char nodata[] = ",nodata";
+    uint32_t seen = 0;
+    char *limit = NULL;
+    int ret = 0;
+
+    for (bool more = true; more && ret == 0;) {
+        size_t n = strlen(value), k = sizeof nodata - 1;
+
+        more = !p->c->record_nodata && n > k && !strcmp(value + n - k, nodata);
+        if (more) {
+            value[n - k] = '\0';
+            p->c->record_nodata = true;
+        } else if (cmdline_peel(value, keys, ARRAY_SIZE(keys), &seen, &limit) >= 0) {
+            more = true;
+            ret = read_size(p, limit, &p->c->record_limit);
+        }
+    }
+    if (ret == 0 && !value[0])
+        return cmdline_bad_value(p, value, "the name of a file");
+    p->c->record = value;
+    return ret;
+}
+
 /* Options that only set one member. `kind` 's': string, 'b': flag. */
 struct plain_option {
     const char *name;
@@ -434,6 +480,7 @@ static const struct option options[] = {
     { "parallel", true, opt_null_stream },
     { "log-level", true, opt_log_level },
     { "model", true, opt_not_ours },
+    { "record", true, opt_record },
     { "check-arena", true, opt_check_arena },
 };
 

@@ -121,6 +121,9 @@ struct config {
     const char *kernel, *initrd, *append;
     const char *log_level; /* error, warn, info, debug; NULL: default */
     const char *trace;     /* patterns; NULL: off */
+    const char *record;    /* file; NULL: none */
+    uint64_t record_limit; /* bytes; 0: none */
+    bool record_nodata;    /* without the contents of disks */
     int incoming_fd;       /* -1: none */
     int arena_fd;          /* for CONFIG_CHECK_ARENA */
     uint32_t ram_mib;      /* without video memory */

@@ -16,6 +16,7 @@
 #include "toolstack/ctl.h"
 #include "toolstack/domain_private.h"
 #include "toolstack/pv_consoles.h"
+#include "toolstack/record/recorder.h"
 #include "toolstack/xenstore.h"
 
 /* --- Signals: libxl sends SIGHUP and does not wait. */
@@ -129,14 +130,17 @@ static void stop(struct domain *d)
         d->pv->ops->destroy(d->pv);
     if (d->qmp)
         qmp_free(d->qmp);
-    if (d->m && !d->leave)
+    if (d->m && !d->leave) {
         machine_drain(d->m);
+        recorder_finish(d->recorder);
+    }
     crash_watch_machine(NULL);
     machine_free(d->m);
     if (d->hv)
         d->hv->ops->destroy(d->hv);
     domain_close_host(d);
     domain_close_twins(d);
+    recorder_free(d->recorder);
     arena_destroy(&d->arena);
     arena_destroy(&d->spare);
     xenstore_close(d->xs);

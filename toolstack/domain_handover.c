@@ -10,6 +10,7 @@
 #include "ioreq/xen.h"
 #include "toolstack/ctl.h"
 #include "toolstack/domain_private.h"
+#include "toolstack/record/recorder.h"
 
 static void rest(struct domain *d, bool on)
 {
@@ -55,6 +56,7 @@ int domain_take_back(struct domain *d, struct error *e)
     err = domain_serve_twins(d, e);
     if (err < 0)
         return err;
+    recorder_start(d->recorder, &d->pc);
     hv_xen_scan(d->hv, machine_ring_next(d->m));
     return 0;
 }

@@ -5,7 +5,7 @@
  * The first device model opens them, by the paths of the command line, and gives each descriptor to
  * the supervisor; a successor gets them from there and opens nothing. Names: disk0 to disk3,
  * serial0 to serial3, serial0c and so on for the connection to a serial port's socket, qmp0 to
- * qmp3, ctl.
+ * qmp3, ctl, record.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -15,6 +15,7 @@
 #include "hw/storage/ide_media.h"
 #include "toolstack/ctl.h"
 #include "toolstack/domain_private.h"
+#include "toolstack/record/recorder.h"
 #include "toolstack/stream.h"
 
 int domain_hold(struct domain *d, const char *name, int fd, struct error *e)
@@ -145,6 +146,11 @@ static int open_serial(struct domain *d, unsigned n, struct error *e)
         kept.client = supervised_take(d->s, client);
     }
     err = chardev_open_kept(d->loop, label, d->config->serials[n], &kept, &d->pc.serial[n], e);
+    if (err == 0 && d->pc.serial[n]) {
+        d->pc.serial[n] = tap_serial(recorder_tap(d->recorder), n, d->pc.serial[n]);
+        if (!d->pc.serial[n])
+            return error_set(e, -ENOMEM, "out of memory");
+    }
     if (err == 0 && !d->successor && d->pc.serial[n]->keep >= 0)
         err = domain_hold(d, label, d->pc.serial[n]->keep, e);
     return err;
@@ -179,10 +185,47 @@ static int open_vga(struct domain *d, struct error *e)
     return 0;
 }
 
+/* --- The recording: what is opened later is seen through it. A predecessor that made none, made
+ * none. */
+
+static int open_recorder(struct domain *d, struct error *e)
+{
+    const struct config *c = d->config;
+    struct recorder_options o = {
+        .path = c->record, .limit = c->record_limit, .nodata = c->record_nodata, .fd = -1
+    };
+    int err;
+
+    if (!c->record)
+        return 0;
+    if (d->successor) {
+        o.fd = supervised_take(d->s, "record");
+        if (o.fd < 0)
+            return 0;
+    }
+    err = recorder_open(&o, &d->recorder, e);
+    if (err == 0 && !d->successor)
+        err = domain_hold(d, "record", recorder_fd(d->recorder), e);
+    return err;
+}
+
+/* Whether its PV twin has a disk is the host's business: the gate lies behind the tap. */
+static int record_disks(struct domain *d, struct error *e)
+{
+    for (unsigned i = 0; i < PC_DISKS; i++) {
+        bool there = d->pc.disk[i] != NULL;
+
+        d->pc.disk[i] = tap_disk(recorder_tap(d->recorder), i, d->pc.disk[i]);
+        if (there && !d->pc.disk[i])
+            return error_set(e, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
 int domain_open_host(struct domain *d, struct error *e)
 {
     const struct config *c = d->config;
-    int err = 0;
+    int err = open_recorder(d, e);
 
     d->pc.no_acpi = c->no_acpi;
     d->pc.xen_platform = c->machine == CONFIG_MACHINE_XENFV;
@@ -193,6 +236,8 @@ int domain_open_host(struct domain *d, struct error *e)
         err = open_disk(d, i, e);
     if (err == 0)
         err = domain_open_twins(d, e);
+    if (err == 0)
+        err = record_disks(d, e);
     for (unsigned i = 0; i < c->nserials && i < PC_SERIALS && err == 0; i++)
         err = open_serial(d, i, e);
     if (err == 0)

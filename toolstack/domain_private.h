@@ -41,6 +41,7 @@ enum { DOMAIN_PATH = 256 };           /* of a medium; may be cut, as in struct b
 STATE_DEFINE(domain, DOMAIN_STATE);
 
 struct domain;
+struct recorder;
 
 struct domain_serial {
     struct domain *d;
@@ -69,6 +70,7 @@ struct domain {
     struct domain_state *record; /* in the arena; NULL: not yet there */
     struct kept *kept;           /* the same */
     struct machine *m;
+    struct recorder *recorder; /* NULL: nothing is recorded */
     struct pc_host pc;
     struct rom vga_rom;
     struct display display;

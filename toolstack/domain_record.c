@@ -5,6 +5,7 @@
 
 #include "block/block.h"
 #include "toolstack/domain_private.h"
+#include "toolstack/record/recorder.h"
 
 static const char record_name[] = "domain";
 
@@ -78,7 +79,7 @@ void domain_set_status(struct domain *d, enum vm_status status)
 
 int domain_build(struct domain *d, struct error *e)
 {
-    int err = machine_new(d->hv, &d->arena, &d->m, e);
+    int err = machine_new(tap_hv(recorder_tap(d->recorder), d->hv), &d->arena, &d->m, e);
 
     return err < 0 ? err : pc_build(d->m, &d->pc, e);
 }

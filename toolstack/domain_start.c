@@ -16,6 +16,7 @@
 #include "toolstack/crash.h"
 #include "toolstack/domain_private.h"
 #include "toolstack/pv_consoles.h"
+#include "toolstack/record/recorder.h"
 #include "toolstack/xenstore.h"
 
 /* --- The loop's questions. */
@@ -33,7 +34,7 @@ static void deadline_expired(void *opaque)
     struct domain *d = opaque;
 
     if (!d->leave)
-        machine_expired(d->m);
+        tap_expired(recorder_tap(d->recorder), d->m);
 }
 
 static bool poll_guest(void *opaque)
@@ -87,9 +88,10 @@ static void connect_machine(struct domain *d)
 {
     struct request_sink sink;
 
-    machine_on_request(d->m, guest_request, d);
+    tap_machine(recorder_tap(d->recorder), d->m, guest_request, d);
     machine_on_unplug(d->m, unplugged, d);
     machine_sink(d->m, &sink);
+    tap_sink(recorder_tap(d->recorder), &sink);
     hv_xen_set_sink(d->hv, &sink);
     /* The page is shared with the supervisor, who only reads it. */
     machine_watch(d->m, (uint64_t *)(uintptr_t)&supervised_vitals(d->s)->events);
@@ -188,6 +190,8 @@ static int start_fresh(struct domain *d, struct error *e)
     if (err == 0)
         err = confine(d, e);
     if (err == 0)
+        recorder_start(d->recorder, &d->pc);
+    if (err == 0)
         err = hv_xen_start(d->hv, e);
     if (err == 0)
         err = domain_serve_twins(d, e);
@@ -272,6 +276,7 @@ static int start_successor(struct domain *d, struct error *e)
     if (supervised_death(d->s) == SUPERVISED_UPGRADE)
         machine_trust_again(d->m);
     domain_drop_unplugged(d);
+    recorder_start(d->recorder, &d->pc);
     hv_xen_scan(d->hv, machine_ring_next(d->m));
     return 0;
 }

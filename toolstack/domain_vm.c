@@ -12,18 +12,26 @@
 #include "hw/storage/ide_media.h"
 #include "ioreq/xen.h"
 #include "toolstack/domain_private.h"
+#include "toolstack/record/recorder.h"
 
 static enum vm_status status(void *vm)
 {
     return ((struct domain *)vm)->status;
 }
 
+/* What changes the machine is recorded with its arguments. */
+static int control(struct domain *d, enum tap_control what, uint64_t a, uint64_t b,
+                   struct block *medium, struct error *e)
+{
+    return tap_control(recorder_tap(d->recorder), d->m, what, a, b, medium, e);
+}
+
 static int cont(void *vm, struct error *e)
 {
     struct domain *d = vm;
 
-    (void)e;
-    machine_set_running(d->m, true);
+    if (control(d, TAP_RUN, true, 0, NULL, e) < 0)
+        return -EIO;
     if (d->status != VM_SHUTDOWN && d->status != VM_SUSPENDED)
         domain_set_status(d, VM_RUNNING);
     return 0;
@@ -33,11 +41,11 @@ static int stop(void *vm, struct error *e)
 {
     struct domain *d = vm;
 
-    (void)e;
     if (d->hv->ops->drain)
         d->hv->ops->drain(d->hv);
     machine_drain(d->m);
-    machine_set_running(d->m, false);
+    if (control(d, TAP_RUN, false, 0, NULL, e) < 0)
+        return -EIO;
     if (d->status == VM_RUNNING)
         domain_set_status(d, VM_PAUSED);
     return 0;
@@ -172,7 +180,7 @@ static int eject(void *vm, const char *id, bool force, struct error *e)
     if (err == 0)
         err = ide_tray(ide(d), place, &tray, e);
     if (err == 0)
-        err = ide_eject(ide(d), place, force || !tray.medium, e);
+        err = control(d, TAP_EJECT, place, force || !tray.medium, NULL, e);
     if (err == 0 && d->pc.disk[place]) {
         block_close(d->pc.disk[place]);
         d->pc.disk[place] = NULL;
@@ -191,7 +199,7 @@ static int insert(struct domain *d, unsigned place, struct block *b, struct erro
     d->pc.disk[place] = b;
     err = domain_hold_disk(d, place, b, e);
     if (err == 0)
-        err = ide_insert(ide(d), place, b, e);
+        err = control(d, TAP_INSERT, place, b->size, b, e);
     if (err == 0)
         return 0;
     d->pc.disk[place] = NULL;
@@ -226,6 +234,11 @@ static int change_medium(void *vm, const char *id, int fd, const char *path, con
     err = block_open(d->loop, &o, &b, e);
     if (err == 0)
         err = eject(d, id, false, e);
+    if (err == 0) {
+        b = tap_disk(recorder_tap(d->recorder), place, b);
+        if (!b)
+            return error_set(e, -ENOMEM, "out of memory");
+    }
     if (err == 0)
         err = insert(d, place, b, e);
     if (err < 0)
@@ -255,12 +268,12 @@ static bool vcpu_plugged(void *vm, unsigned vcpu)
 
 static int plug_vcpu(void *vm, unsigned vcpu, struct error *e)
 {
-    struct device *pm = machine_find(((struct domain *)vm)->m, "piix4_pm", 0);
+    struct domain *d = vm;
+    struct device *pm = machine_find(d->m, "piix4_pm", 0);
 
     if (!pm)
         return error_set(e, -ENODEV, "this guest has no ACPI (acpi=0): it cannot be given a vCPU");
-    piix4_pm_plug_cpu(pm, vcpu);
-    return 0;
+    return control(d, TAP_PLUG_CPU, vcpu, 0, NULL, e);
 }
 
 static int screenshot(void *vm, struct surface *out, struct error *e)

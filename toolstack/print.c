@@ -24,6 +24,8 @@ static const char help[] =
     "  --log-level LEVEL      error, warn, info (default) or debug\n"
     "  --model PATH           the program that plays the hardware (hvmdm-model beside hvmdm)\n"
     "  --trace PATTERNS       show every access to these devices: \"ide*,piix3\", \"*\"\n"
+    "  --record FILE[,limit=SIZE][,nodata]\n"
+    "                         record what the guest does and gets; hvmdm-replay(8) runs it again\n"
     "  --no-sandbox           do not confine the device model (for debugging only)\n"
     "\n"
     "The guest:\n"
@@ -168,12 +170,14 @@ static json_t *lists_json(const struct config *c)
 
 static json_t *host_json(const struct config *c)
 {
-    return json_pack(
-        "{s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "sandbox", !c->no_sandbox,
-        "start-paused", c->start_paused, "no-shutdown", c->no_shutdown, "xen-attach", c->xen_attach,
-        "restrict", c->domid_restrict, "runas", json_text(c->runas), "chroot", json_text(c->chroot),
-        "incoming-fd", c->incoming_fd < 0 ? json_null() : json_integer(c->incoming_fd), "vnc",
-        json_text(c->vnc), "keymap", json_text(c->keymap), "trace", json_text(c->trace));
+    return json_pack("{s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:b}",
+                     "sandbox", !c->no_sandbox, "start-paused", c->start_paused, "no-shutdown",
+                     c->no_shutdown, "xen-attach", c->xen_attach, "restrict", c->domid_restrict,
+                     "runas", json_text(c->runas), "chroot", json_text(c->chroot), "incoming-fd",
+                     c->incoming_fd < 0 ? json_null() : json_integer(c->incoming_fd), "vnc",
+                     json_text(c->vnc), "keymap", json_text(c->keymap), "trace",
+                     json_text(c->trace), "record", json_text(c->record), "record-limit",
+                     (json_int_t)c->record_limit, "record-disk-contents", !c->record_nodata);
 }
 
 static json_t *config_json(const struct config *c)

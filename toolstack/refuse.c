@@ -79,4 +79,6 @@ void config_warn(const struct config *c, void (*say)(const char *line))
     if (c->vnc)
         say("there is no VNC server yet, so nobody can look at this guest's screen that way "
             "(hvmdm-ctl takes screenshots; vnc=0 in xl.cfg silences this line)");
+    if (c->record && c->machine == CONFIG_MACHINE_XENPV)
+        say("a PV guest has no emulated hardware: nothing is recorded (--record)");
 }

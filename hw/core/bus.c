@@ -312,35 +312,50 @@ static void bus_string(struct machine *m, struct bus *b, struct request *q)
         event_end(r.at->dev);
 }
 
-static bool config_register(const struct machine *m, const struct request *r,
-                            struct register_name *out)
-{
-    const struct pci_function *f = m->function[request_pci_devfn(r)];
-
-    if (!f || request_pci_bus(r) != 0)
-        return false;
-    out->device = f->dev->id;
-    out->region = "config";
-    out->offset = request_pci_reg(r);
-    out->reg = pci_register(out->offset);
-    return true;
-}
-
-bool machine_register(const struct machine *m, const struct request *r, struct register_name *out)
+struct device *machine_target(const struct machine *m, const struct request *r,
+                              const struct region **region, uint32_t *offset)
 {
     const struct bus *b = r->type == REQ_PIO ? &m->pio : &m->mmio;
     unsigned i;
 
-    if (r->type == REQ_PCI_CONFIG)
-        return config_register(m, r, out);
+    *region = NULL;
+    *offset = request_pci_reg(r);
+    if (r->type == REQ_PCI_CONFIG) {
+        const struct pci_function *f = m->function[request_pci_devfn(r)];
+
+        return f && request_pci_bus(r) == 0 ? f->dev : NULL;
+    }
     i = find(b, r->addr);
     if (i >= BUS_RANGES || i >= b->n || b->range[i].base > r->addr)
+        return NULL;
+    *region = b->range[i].region;
+    *offset = (uint32_t)(r->addr - b->range[i].base);
+    return b->range[i].dev;
+}
+
+bool machine_register(const struct machine *m, const struct request *r, struct register_name *out)
+{
+    const struct region *g;
+    const struct device *d = machine_target(m, r, &g, &out->offset);
+
+    if (!d)
         return false;
-    out->device = b->range[i].dev->id;
-    out->region = b->range[i].region->name;
-    out->offset = (uint32_t)(r->addr - b->range[i].base);
-    out->reg = region_register(b->range[i].region, out->offset);
+    out->device = d->id;
+    out->region = g ? g->name : "config";
+    out->reg = g ? region_register(g, out->offset) : pci_register(out->offset);
     return true;
+}
+
+void machine_name_target(const struct machine *m, const struct request *r, char *name, size_t size)
+{
+    struct register_name n;
+
+    if (!machine_register(m, r, &n))
+        snprintf(name, size, "%s", "");
+    else if (n.reg)
+        snprintf(name, size, "%s %s.%s", n.device, n.region, n.reg);
+    else
+        snprintf(name, size, "%s %s+%x", n.device, n.region, (unsigned)n.offset);
 }
 
 void bus_run(struct machine *m, struct request *q)

@@ -76,6 +76,9 @@ struct region {
     /* Optional: true if a read of one byte there would change nothing now, as a status register
      * that is polled: that read is then treated like one of a constant region. */
     bool (*settled)(const struct device *d, uint32_t offset);
+    /* Optional: true if what passes there now is contents of a medium, which whoever records may
+     * want to leave out. */
+    bool (*payload)(const struct device *d, uint32_t offset);
 };
 
 /* For struct region: the registers behind its handlers. */
@@ -109,6 +112,9 @@ struct device_ops {
     void (*unplug)(struct device *d, unsigned mask);
     /* Stop starting host I/O and wait for what is in flight (save, exit). */
     void (*drain)(struct device *d);
+    /* Optional: true if what comes from guest memory to this byte of the device's bulk is contents
+     * of a medium. */
+    bool (*payload)(const struct device *d, uint32_t offset);
 };
 
 /* The host side that a row of the board connects. Borrowed; each device takes what it knows. */
@@ -172,7 +178,8 @@ struct device {
     bool busy;             /* inside one of its handlers */
     bool fenced;           /* killed a predecessor twice: answers no more */
     bool unplugged;
-    uint8_t look; /* enum look (trace.h): who wants to know what it does; mostly nobody */
+    bool realized; /* or tried to: unrealize() has something to undo */
+    uint8_t look;  /* enum look (trace.h): who wants to know what it does; mostly nobody */
     struct device *next;
 };
 

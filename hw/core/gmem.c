@@ -58,7 +58,13 @@ static bool wraps(gpa_t a, size_t len)
     return !gpa_add(a, len, &end);
 }
 
-int gmem_read(struct gmem *m, gpa_t from, void *to, size_t len)
+/* Somebody may want to know, and to have another result. */
+static int tell(struct gmem *m, enum hv_access what, gpa_t gpa, void *bytes, size_t len, int err)
+{
+    return m->hv->ops->accessed ? m->hv->ops->accessed(m->hv, what, gpa.v, bytes, len, err) : err;
+}
+
+static int copy_in(struct gmem *m, gpa_t from, void *to, size_t len)
 {
     uint8_t *out = to;
     size_t n;
@@ -83,7 +89,12 @@ int gmem_read(struct gmem *m, gpa_t from, void *to, size_t len)
     return 0;
 }
 
-int gmem_write(struct gmem *m, gpa_t to, const void *from, size_t len)
+int gmem_read(struct gmem *m, gpa_t from, void *to, size_t len)
+{
+    return tell(m, HV_ACCESS_READ, from, to, len, copy_in(m, from, to, len));
+}
+
+static int copy_out(struct gmem *m, gpa_t to, const void *from, size_t len)
 {
     const uint8_t *in = from;
     size_t n;
@@ -103,7 +114,13 @@ int gmem_write(struct gmem *m, gpa_t to, const void *from, size_t len)
     return 0;
 }
 
-int gmem_map(struct gmem *m, gpa_t gpa, size_t len, enum gmem_dir dir, struct gmem_map *map)
+int gmem_write(struct gmem *m, gpa_t to, const void *from, size_t len)
+{
+    return tell(m, HV_ACCESS_WRITE, to, (void *)(uintptr_t)from, len, copy_out(m, to, from, len));
+}
+
+static int map_pieces(struct gmem *m, gpa_t gpa, size_t len, enum gmem_dir dir,
+                      struct gmem_map *map)
 {
     size_t n;
 
@@ -125,6 +142,18 @@ int gmem_map(struct gmem *m, gpa_t gpa, size_t len, enum gmem_dir dir, struct gm
         map->iov[map->n++] = (struct iovec){ p, n };
     }
     return 0;
+}
+
+int gmem_map(struct gmem *m, gpa_t gpa, size_t len, enum gmem_dir dir, struct gmem_map *map)
+{
+    enum hv_access what = dir == GMEM_TO_GUEST ? HV_ACCESS_MAP_OUT : HV_ACCESS_MAP_IN;
+    int err = map_pieces(m, gpa, len, dir, map), told = tell(m, what, gpa, NULL, len, err);
+
+    if (err == 0 && told < 0) {
+        map->dir = GMEM_TO_DEVICE;
+        gmem_unmap(map);
+    }
+    return err < 0 ? err : told;
 }
 
 void gmem_unmap(struct gmem_map *map)

@@ -65,7 +65,7 @@ static void remove_ranges(struct machine *m, struct bus *b, const struct device 
 /* Undoes as much of machine_add() as was done. */
 static void device_remove(struct device *d)
 {
-    if (d->ops->unrealize)
+    if (d->ops->unrealize && d->realized)
         d->ops->unrealize(d);
     remove_ranges(d->m, &d->m->pio, d);
     remove_ranges(d->m, &d->m->mmio, d);
@@ -176,6 +176,7 @@ int machine_add(struct machine *m, const struct device_row *row, struct error *e
     err = add_state(d, e);
     if (err == 0 && d->ops->pci)
         err = pci_add(m, d, row->devfn, e);
+    d->realized = err == 0;
     if (err == 0 && d->ops->realize)
         err = d->ops->realize(d, e);
     if (err == 0)
@@ -448,6 +449,15 @@ struct hv *machine_hv(struct machine *m)
 struct arena *machine_arena(struct machine *m)
 {
     return m->arena;
+}
+
+struct device *machine_inside(struct machine *m)
+{
+    struct device *d = m->first;
+
+    while (d && d->place != m->j->device)
+        d = d->next;
+    return d;
 }
 
 const struct machine_stats *machine_stats(const struct machine *m)

@@ -92,14 +92,21 @@ struct gmem *machine_gmem(struct machine *m);
 struct hv *machine_hv(struct machine *m);
 struct arena *machine_arena(struct machine *m);
 
-/* Who answers at the address of a request now; false: nobody. Reads only, allocates nothing: for a
- * signal handler, too. */
+/* Who answers at the address of a request now; NULL: nobody. *region is NULL for PCI configuration
+ * space. Reads only, allocates nothing: for a signal handler, too. */
+struct device *machine_target(const struct machine *m, const struct request *r,
+                              const struct region **region, uint32_t *offset);
+/* The same by name; false: nobody. For a signal handler, too. */
 struct register_name {
     const char *device, *region;
     const char *reg; /* NULL: it has no name */
     uint32_t offset; /* in the region */
 };
 bool machine_register(const struct machine *m, const struct request *r, struct register_name *out);
+/* The same in words: "uart16550 uart.LSR", "stdvga window+1f00", or "" for nobody. */
+void machine_name_target(const struct machine *m, const struct request *r, char *name, size_t size);
+/* Whose handler runs, or ran last; NULL: nobody's. */
+struct device *machine_inside(struct machine *m);
 
 struct machine_stats {
     uint64_t requests, buffered, unclaimed, invalidations;

@@ -28,6 +28,19 @@ static bool cmd0_settled(const struct device *d, uint32_t offset)
     return ide_cmd_settled(d, 0, offset);
 }
 
+/* Not a command packet. */
+static bool cmd_payload(const struct device *d, unsigned c, uint32_t offset)
+{
+    const struct ide_state *s = (const struct ide_state *)d->state + c;
+
+    return offset == IDE_DATA && (s->phase == PHASE_PIO_IN || s->phase == PHASE_PIO_OUT);
+}
+
+static bool cmd0_payload(const struct device *d, uint32_t offset)
+{
+    return cmd_payload(d, 0, offset);
+}
+
 static void cmd0_write(struct device *d, uint32_t offset, unsigned width, uint64_t value)
 {
     ide_cmd_write(d, 0, offset, width, value);
@@ -41,6 +54,11 @@ static uint64_t cmd1_read(struct device *d, uint32_t offset, unsigned width)
 static bool cmd1_settled(const struct device *d, uint32_t offset)
 {
     return ide_cmd_settled(d, 1, offset);
+}
+
+static bool cmd1_payload(const struct device *d, uint32_t offset)
+{
+    return cmd_payload(d, 1, offset);
 }
 
 static void cmd1_write(struct device *d, uint32_t offset, unsigned width, uint64_t value)
@@ -130,7 +148,8 @@ static const struct region piix3_ide_regions[] = {
                       .write = cmd0_write,
                       .read_string = cmd0_read_string,
                       .write_string = cmd0_write_string,
-                      .settled = cmd0_settled },
+                      .settled = cmd0_settled,
+                      .payload = cmd0_payload },
     [REGION_CTL0] = { .name = "ctl0",
                       .space = BUS_PIO,
                       .size = 1,
@@ -148,7 +167,8 @@ static const struct region piix3_ide_regions[] = {
                       .write = cmd1_write,
                       .read_string = cmd1_read_string,
                       .write_string = cmd1_write_string,
-                      .settled = cmd1_settled },
+                      .settled = cmd1_settled,
+                      .payload = cmd1_payload },
     [REGION_CTL1] = { .name = "ctl1",
                       .space = BUS_PIO,
                       .size = 1,
@@ -365,6 +385,14 @@ static void piix3_ide_drain(struct device *d)
             block_drain(ide->host[c].block);
 }
 
+/* A list of ranges to discard says nothing of what was in them. */
+static bool piix3_ide_payload(const struct device *d, uint32_t offset)
+{
+    const struct ide_state *s = d->state;
+
+    return s[offset / IDE_BUFFER % IDE_CHANNELS].command != COMMAND_TRIM;
+}
+
 static const struct pci_config_reg piix3_ide_config[] = {
     { .reg = 0x40, .width = 2, .rw = 0xf3ff }, /* IDETIM, primary */
     { .reg = 0x42, .width = 2, .rw = 0xf3ff }, /* IDETIM, secondary */
@@ -400,4 +428,5 @@ const struct device_ops piix3_ide_ops = {
     .loaded = piix3_ide_loaded,
     .unplug = piix3_ide_unplug,
     .drain = piix3_ide_drain,
+    .payload = piix3_ide_payload,
 };

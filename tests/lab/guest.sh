@@ -93,7 +93,7 @@ build_initramfs()
     local root=$work/$1.tree archive=$work/$1 tools=$2 tool module path
     shift 2
 
-    mkdir -p "$root/bin" "$root/dev" "$root/lib/modules/$release"
+    mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/lib/modules/$release"
     install -m 755 "$(command -v busybox)" "$root/bin/busybox"
     ln -s busybox "$root/bin/sh"
     for tool in $tools; do
@@ -101,6 +101,11 @@ build_initramfs()
         strip "$root/bin/$tool"
     done
     install -m 755 "$here/guest/init" "$root/init"
+    # What the kernel runs when the toolstack asks for an end.
+    for way in poweroff reboot; do
+        printf '#!/bin/sh\nexec /bin/%s -f\n' "$way" >"$root/sbin/$way"
+        chmod 755 "$root/sbin/$way"
+    done
     install -m 644 "$here/guest/steps" "$root/steps"
     for module; do
         modprobe -d "$lab/modules" -S "$release" --show-depends "$module" |

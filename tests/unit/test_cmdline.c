@@ -190,6 +190,48 @@ static void no_platform_device_hole_empty_cd(void **state)
     config_free(&c);
 }
 
+static unsigned recorded_warnings;
+
+static void say_recorded(const char *line)
+{
+    assert_non_null(strstr(line, "nothing is recorded"));
+    recorded_warnings++;
+}
+
+static void recordings(void **state)
+{
+    static const struct {
+        const char *value, *path;
+        uint64_t limit;
+        bool nodata;
+    } good[] = {
+        { "/r", "/r", 0, false },
+        { "/r,limit=64M", "/r", UINT64_C(64) << 20, false },
+        { "/r,nodata,limit=2G", "/r", UINT64_C(2) << 30, true },
+        { "/r,limit=9000K,nodata", "/r", 9000 << 10, true },
+        { "/a,b=c,limit=8388608", "/a,b=c", 8 << 20, false },
+        { "/r,nodata,nodata", "/r,nodata", 0, true },
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
+        const char *args[] = { HEAD, TAIL, "--record", good[i].value, NULL };
+        struct config c;
+
+        accept_args(&c, args);
+        assert_string_equal(c.record, good[i].path);
+        assert_true(c.record_limit == good[i].limit);
+        assert_int_equal(c.record_nodata, good[i].nodata);
+        config_warn(&c, say_recorded);
+        assert_int_equal(recorded_warnings, 0);
+        c.machine = CONFIG_MACHINE_XENPV;
+        config_warn(&c, say_recorded);
+        assert_int_equal(recorded_warnings, 1);
+        recorded_warnings = 0;
+        config_free(&c);
+    }
+}
+
 static unsigned warnings;
 
 static void count_warning(const char *line)
@@ -650,6 +692,10 @@ static void mistakes(void **state)
         { { "-net", "user" }, "\"user\"" },
         { { "-display", "gtk" }, "\"gtk\"" },
         { { "-log-level", "loud" }, "\"loud\"" },
+        { { "-record", "" }, "the name of a file" },
+        { { "-record", "/r,limit=1M" }, "8M at least" },
+        { { "-record", "/r,limit=many" }, "not a number" },
+        { { "-record", "/r,limit=8T" }, "not a number" },
     };
     static const char *const no_machine[] = { "-xen-domid", "3", "-m", "100", NULL };
     static const char *const no_domid[] = { TAIL, NULL };
@@ -857,6 +903,7 @@ int main(void)
         cmocka_unit_test(vnc_gives_one_warning),
         cmocka_unit_test(paths_with_commas),
         cmocka_unit_test(socket_path_with_comma),
+        cmocka_unit_test(recordings),
         cmocka_unit_test(probe_run),
         cmocka_unit_test(restricted),
         cmocka_unit_test(pv_attach),

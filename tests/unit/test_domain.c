@@ -4,6 +4,7 @@
  */
 #include "tests/unit/domain_arenas.h"
 #include "tests/unit/domain_media.h"
+#include "tests/unit/domain_recording.h"
 #include "tests/unit/domain_twins.h"
 #include "tests/unit/domain_world.h"
 #include "toolstack/stream.h"
@@ -391,6 +392,14 @@ static void xsa119_nothing_listens_unasked(void **state)
 
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TWIN(name) cmocka_unit_test_setup_teardown(name, setup_twins, teardown_twins)
+#define RECORDED(name)                                                                             \
+    {                                                                                              \
+        "recorded_" #name, name, setup_recorded, teardown_recorded, NULL                           \
+    }
+#define RECORDED_TWIN(name)                                                                        \
+    {                                                                                              \
+        "recorded_" #name, name, setup_recorded_twins, teardown_recorded_twins, NULL               \
+    }
 
 int main(void)
 {
@@ -414,6 +423,15 @@ int main(void)
         LIFE(xsa119_nothing_listens_unasked),
         LIFE(ends_with_its_supervisor),
         LIFE(ends_with_its_supervisor_though_it_let_go),
+        LIFE(recorded_lives_replay),
+        RECORDED(successor_goes_on),
+        RECORDED(pty_stays),
+        RECORDED(handover),
+        RECORDED(handover_comes_to_nothing),
+        RECORDED(upgrade_to_another_layout),
+        RECORDED(unplugged_disk_is_given_up),
+        RECORDED(unplugged_disk_is_given_up_later),
+        RECORDED(medium_follows),
         TWIN(goes_there_and_back),
         TWIN(no_disk_no_question),
         TWIN(successor_keeps_its_hands_off),
@@ -425,6 +443,11 @@ int main(void)
         TWIN(successor_says_that_it_is_unplugged),
         TWIN(handed_over),
         TWIN(size_is_passed_on),
+        RECORDED_TWIN(goes_there_and_back),
+        RECORDED_TWIN(successor_wakes),
+        RECORDED_TWIN(write_is_cut_off),
+        RECORDED_TWIN(unplug_while_pv_has_it),
+        RECORDED_TWIN(handed_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

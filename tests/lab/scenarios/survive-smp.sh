@@ -5,10 +5,13 @@
 # and gives memory back and forth, while its device model is killed at random moments.
 
 is_hvmdm || skip "only hvmdm survives this"
-count=15 mib=1 rounds=6
-[ "$LAB_SOAK" != 1 ] || { count=1000; mib=64; rounds=8; }
-emulated_writer smp busy $mib $((mib + 4)) "lab_rounds=$rounds lab_seed=5" vcpus=4
-wait_serial smp 600 "lab-guest: up"
+count=15 mib=1
+[ "$LAB_SOAK" != 1 ] || { count=1000; mib=16; }
+emulated_writer smp serve $mib $((mib + 4)) "" vcpus=4
+wait_serial smp 600 "lab-guest: serving"
+guest_expect smp 30 "an emulated disk" "[ -b /dev/sda ]"
+guest_expect smp 30 "a load on the disk" "load_begin sda 1 $mib 5"
+guest_expect smp 30 "work for screen and serial port" chatter_begin
 (
     while xl mem-set smp 400m && sleep 2 && xl mem-set smp 500m && sleep 2; do
         echo turn >>$guests/balloon
@@ -16,15 +19,21 @@ wait_serial smp 600 "lab-guest: up"
 ) >/dev/null 2>&1 &
 balloon=$!
 kills=0
-kill_workers smp model $count "lab-guest: busy status"
-say "$kills deaths"
-wait_serial smp 900 "lab-guest: busy status"
+while [ $kills -lt $count ]; do
+    kill_workers smp model $((count < 100 ? count : 100)) ""
+    say "$kills deaths"
+done
 kill $balloon 2>/dev/null
-expect "the writes and checks worked" serial_has smp "busy status 0"
+guest_expect smp 60 "no more work for screen and serial port" chatter_end
+guest_expect smp $((300 + mib * 20)) "all reads were right" "load_end sda"
+rounds=${answer#*rounds } rounds=${rounds%% *}
+expect "rounds: $rounds" [ "$rounds" -gt 0 ]
+guest_expect smp 30 "the guest's kernel has no complaints" quiet_kernel
+guest_tell smp end
 wait_gone smp 200
 expect_quiet_kernel smp
 expect "memory went back and forth" [ "$(wc -l <$guests/balloon)" -ge 2 ]
-expect "at least ten deaths, not $kills" [ $kills -ge 10 ]
-expect_image "$image" 1 $mib 5
-say "image is right, $(wc -l <$guests/balloon) turns of the balloon"
+expect "$count deaths, not $kills" [ $kills = $count ]
+expect_image "$image" 1 $mib $((5 + rounds - 1))
+say "image is right after $rounds rounds, $(wc -l <$guests/balloon) turns of the balloon"
 expect_clean
