@@ -20,10 +20,12 @@ CORE_SRC := $(wildcard hw/core/*.c)
 LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c \
 	hw/sim/*.c hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
 	$(wildcard toolstack/*.c toolstack/supervisor/*.c toolstack/qtest/*.c toolstack/record/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
-# The parts that need Xen's libraries; --disable-xen leaves them out.
+PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl $(BUILD)/hvmdm-replay
+# The parts that need Xen's libraries; --disable-xen leaves them out, and hvmdm, which is nothing without.
 XEN_SRC := $(wildcard ioreq/xen*.c ioreq/pv_xen.c) toolstack/supervisor/hypercall.c
 ifneq ($(XEN),yes)
 LIB_SRC := $(filter-out $(XEN_SRC),$(LIB_SRC))
+PROGRAMS := $(filter-out $(BUILD)/hvmdm,$(PROGRAMS))
 endif
 # A program that only the build runs, without sanitizers: it makes the system call filters.
 RULES_SRC := toolstack/sandbox_rules.c
@@ -52,11 +54,10 @@ LIB := $(BUILD)/libhvmdm.a
 HWTESTS := $(DEVICES:%=$(BUILD)/tests/hw-%)
 UNITTESTS := $(UNIT:%=$(BUILD)/tests/unit-%)
 QTESTS := $(QTEST:%=$(BUILD)/tests/qtest-%)
-PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl $(BUILD)/hvmdm-replay
 SYSTEMS := $(BUILD)/hvmdm-system-i386 $(BUILD)/hvmdm-system-x86_64
 
 .PHONY: planted fuzz-figures all programs lab-variants check check-unit check-lab soak bench demo lab deps format lint install uninstall clean help tests qtests fuzz
-all: $(if $(filter yes,$(XEN)),$(PROGRAMS) $(SYSTEMS) $(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
+all: $(PROGRAMS) $(SYSTEMS) $(if $(filter yes,$(XEN)),$(BUILD)/tests/null_dm) $(BUILD)/compile_commands.json
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -148,7 +149,7 @@ $(BUILD)/tests/qtest-%: $(BUILD)/obj/tests/qtest/test_%.o $(call obj,$(QTEST_LIB
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TESTLIBS)
 
 tests: $(UNITTESTS) $(HWTESTS) $(BUILD)/tests/replay
-qtests: $(QTESTS) $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl
+qtests: $(QTESTS) $(PROGRAMS)
 
 # One fuzz target per device; those with a main of their own are tests/fuzz/fuzz_*.c.
 FUZZERS := $(DEVICES:%=$(BUILD)/fuzz/%) $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -209,13 +210,14 @@ format:
 lint: $(BUILD)/compile_commands.json
 	$(Q)tests/lint/run.sh $(BUILD)
 
+SBIN := $(filter-out %-model,$(PROGRAMS))
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/hvmdm $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(BUILD)/hvmdm $(BUILD)/hvmdm-ctl $(BUILD)/hvmdm-replay $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(SBIN) $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(BUILD)/hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/
 	ln -sf hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-i386
 	ln -sf hvmdm-model $(DESTDIR)$(PREFIX)/libexec/hvmdm/hvmdm-system-x86_64
-	install -m 644 docs/hvmdm.8 docs/hvmdm-ctl.8 docs/hvmdm-replay.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 $(SBIN:$(BUILD)/%=docs/%.8) $(DESTDIR)$(PREFIX)/share/man/man8/
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/hvmdm $(DESTDIR)$(PREFIX)/sbin/hvmdm-ctl \
 		$(DESTDIR)$(PREFIX)/sbin/hvmdm-replay \

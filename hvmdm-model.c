@@ -15,11 +15,6 @@
 #include "toolstack/qtest/qtest.h"
 #include "toolstack/sandbox.h"
 
-static void warn(const char *line)
-{
-    log_warn("%s", line);
-}
-
 static void set_log_level(const char *name)
 {
     static const char *const names[] = { "error", "warn", "info", "debug" };
@@ -27,6 +22,12 @@ static void set_log_level(const char *name)
     for (unsigned i = 0; name && i < ARRAY_SIZE(names); i++)
         if (strcmp(name, names[i]) == 0)
             log_set_level((enum log_level)i);
+}
+
+#ifdef CONFIG_XEN
+static void warn(const char *line)
+{
+    log_warn("%s", line);
 }
 
 static int run(const struct config *c, struct error *e)
@@ -55,6 +56,15 @@ static int run(const struct config *c, struct error *e)
         config_warn(c, warn); /* once, not with each successor */
     return supervised_role(s) == SUPERVISED_PV ? pv_worker_run(s, c, e) : domain_run(c, s, e);
 }
+#else
+static int run(const struct config *c, struct error *e)
+{
+    set_log_level(c->log_level);
+    return error_set(e, -ENOTSUP,
+                     "this hvmdm-model was built without Xen: configure again without "
+                     "--disable-xen, with libxen-dev");
+}
+#endif
 
 int main(int argc, char **argv)
 {

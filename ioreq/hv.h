@@ -53,6 +53,8 @@ struct hv_ops {
     void (*unmap_frames)(struct hv *hv, void *host, unsigned nr);
     /* Tell live migration that frames changed. */
     int (*mark_dirty)(struct hv *hv, uint64_t gfn, uint64_t nr);
+    /* Live migration has begun or ended: whether mark_dirty() tells. NULL: it always does. */
+    void (*set_log_dirty)(struct hv *hv, bool on);
 
     /* Memory that we add to the guest (VRAM), in domain-wide frame numbers. */
     int (*populate)(struct hv *hv, uint64_t gfn, uint64_t nr);

@@ -491,11 +491,6 @@ int hv_xen_restrict(struct hv *hv, struct error *e)
     return 0;
 }
 
-void hv_xen_set_log_dirty(struct hv *hv, bool on)
-{
-    xen_of(hv)->log_dirty = on;
-}
-
 struct slots *hv_xen_slots(struct hv *hv)
 {
     return &xen_of(hv)->slots;

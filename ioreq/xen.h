@@ -54,9 +54,6 @@ void hv_xen_forsake(struct hv *hv);
  * from then on, and handles of other libraries (xenstore, grants) are dead. */
 int hv_xen_restrict(struct hv *hv, struct error *e);
 
-/* Live migration has begun or ended: whether mark_dirty() tells Xen. */
-void hv_xen_set_log_dirty(struct hv *hv, bool on);
-
 /* The protocol engine: counters, slots_complete() for held requests. */
 struct slots *hv_xen_slots(struct hv *hv);
 

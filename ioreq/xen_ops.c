@@ -160,6 +160,11 @@ static int xen_mark_dirty(struct hv *hv, uint64_t gfn, uint64_t nr)
     return result(xendevicemodel_modified_memory_bulk(x->dmod, x->domid, &extent, 1));
 }
 
+static void xen_set_log_dirty(struct hv *hv, bool on)
+{
+    xen_of(hv)->log_dirty = on;
+}
+
 /* Adds `nr` extents of 2^order frames, of which the first is at gfn; *done of them succeeded. */
 static int populate_extents(struct xen *x, uint64_t gfn, unsigned nr, unsigned order,
                             unsigned *done)
@@ -313,6 +318,7 @@ const struct hv_ops xen_ops = {
     .map_frames = xen_map_frames,
     .unmap_frames = xen_unmap_frames,
     .mark_dirty = xen_mark_dirty,
+    .set_log_dirty = xen_set_log_dirty,
     .populate = xen_populate,
     .relocate = xen_relocate,
     .pin_cacheattr = xen_pin_cacheattr,

@@ -94,9 +94,27 @@ qtests() {
     run_and_report build-asan/tests/qtest-*
 }
 
+# What could not be installed is refused at once.
+refused_prefixes() {
+    for prefix in '' usr 'usr/my local' '/usr/my local' '/usr/$' '/usr/"' '/usr/#1'; do
+        ! said=$(./configure --builddir="$log/refused" --prefix="$prefix" 2>&1) || return 1
+        echo "$said" | grep -F "configure: --prefix=$prefix " || return 1
+    done
+}
+
+# Without Xen's libraries there is a test port, and a guest is refused.
+programs_no_xen() {
+    make -j"$jobs" BUILD=build-no-xen programs && build-no-xen/hvmdm-model --version &&
+        printf 'inl 0xcfc\n' | build-no-xen/hvmdm-model -qtest stdio -qtest-log none | grep OK &&
+        ! said=$(build-no-xen/hvmdm-model -xen-domid 1 -machine xenfv -m 64 2>&1) &&
+        echo "$said" | grep 'built without Xen'
+}
+
 variants() {
     step build-clang build build-clang tests --cc=clang --enable-werror
     step build-no-xen build build-no-xen tests --disable-xen --enable-werror
+    step programs-no-xen programs_no_xen
+    step refused-prefixes refused_prefixes
     step lint make BUILD=build lint
 }
 

@@ -237,7 +237,8 @@ static int adopt(struct domain *d, struct error *e)
         err = hv_xen_settle(d->hv, e);
     if (err < 0)
         return err;
-    hv_xen_set_log_dirty(d->hv, d->record->log_dirty);
+    if (d->hv->ops->set_log_dirty)
+        d->hv->ops->set_log_dirty(d->hv, d->record->log_dirty);
     supervised_vitals(d->s)->server = hv_xen_server(d->hv) + 1;
     /* Our own copy counts from now on; the supervisor goes back to the other one if we do not get
      * ready. */

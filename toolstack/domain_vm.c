@@ -10,7 +10,6 @@
 #include "hw/core/pci.h"
 #include "hw/core/trace.h"
 #include "hw/storage/ide_media.h"
-#include "ioreq/xen.h"
 #include "toolstack/domain_private.h"
 #include "toolstack/record/recorder.h"
 
@@ -377,7 +376,8 @@ static int dirty_log(void *vm, bool enable, struct error *e)
     struct domain *d = vm;
 
     (void)e;
-    hv_xen_set_log_dirty(d->hv, enable);
+    if (d->hv->ops->set_log_dirty)
+        d->hv->ops->set_log_dirty(d->hv, enable);
     if (d->record)
         d->record->log_dirty = enable;
     return 0;

@@ -249,11 +249,6 @@ int pv_xen_open(struct loop *l, unsigned domid, struct pv **out, struct error *e
     return error_set(e, -ENOTSUP, "this test is supervised");
 }
 
-void hv_xen_set_log_dirty(struct hv *hv, bool on)
-{
-    (void)hv, (void)on;
-}
-
 /* --- The supervisor. */
 
 struct held {

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "hw/storage/ide_media.h"
-#include "ioreq/xen.h"
 #include "tests/image.h"
 #include "toolstack/domain_private.h"
 
@@ -32,10 +31,9 @@ struct fixture {
     struct error e;
 };
 
-/* Of the port on real Xen, which is not linked here. */
 static bool dirty_log;
 
-void hv_xen_set_log_dirty(struct hv *hv, bool on)
+static void set_log_dirty(struct hv *hv, bool on)
 {
     (void)hv;
     dirty_log = on;
@@ -194,8 +192,11 @@ static void configuration_space_is_the_present_one(void **state)
 
 static void dirty_log_reaches_the_port(void **state)
 {
+    const struct hv_ops ops = { .set_log_dirty = set_log_dirty };
+    struct hv hv = { &ops };
     struct fixture *f = *state;
 
+    f->d.hv = &hv;
     assert_int_equal(domain_vm_ops.dirty_log(&f->d, true, &f->e), 0);
     assert_true(dirty_log);
     assert_int_equal(domain_vm_ops.dirty_log(&f->d, false, &f->e), 0);

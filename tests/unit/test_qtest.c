@@ -9,9 +9,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "hw/sim/ioapic.h"
-#include "toolstack/qtest/protocol.h"
+#include "toolstack/qtest/port.h"
 
 extern const struct device_ops i440fx_ops, pciconf_ops, piix3_ops, cmos_ops, uart16550_ops,
     i8042_ops, piix3_ide_ops, legacy_ops;
@@ -523,6 +525,39 @@ static void without_a_machine(void **state)
     hv->ops->destroy(hv);
 }
 
+static void stop(void *loop)
+{
+    loop_stop(loop);
+}
+
+/* The port reads 64 KiB at once: it gives the line up exactly where `rest` begins. */
+static void the_rest_of_a_long_line_is_no_request(void **state)
+{
+    static const char rest[] = "clock_set 5\nendianness\n";
+    static const char answers[] = "ERR line too long\nOK little\n";
+    struct world *w = *state;
+    struct port_options o = { .in = memfd_create("in", 0), .out = memfd_create("out", 0) };
+    struct loop *loop = loop_new();
+    int out = dup(o.out);
+    char said[128] = "";
+    struct error e = { "" };
+    struct port *p;
+
+    o.closed = stop;
+    o.opaque = loop;
+    assert_non_null(loop);
+    assert_int_equal(pwrite(o.in, rest, sizeof rest - 1, PROTOCOL_LINE_MAX + (64 << 10)),
+                     sizeof rest - 1);
+    assert_int_equal(port_new(loop, &o, &p, &e), 0);
+    assert_int_equal(port_serve(p, w->b, &e), 0);
+    loop_run(loop);
+    port_free(p);
+    loop_free(loop);
+    assert_int_equal(pread(out, said, sizeof said - 1, 0), sizeof answers - 1);
+    assert_string_equal(said, answers);
+    close(out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -547,6 +582,7 @@ int main(void)
         T(too_many_changes_at_once),
         T(a_reset_is_done_before_the_answer),
         T(without_a_machine),
+        T(the_rest_of_a_long_line_is_no_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -28,6 +28,7 @@ struct port {
     bool broken;           /* the client takes no more */
     bool waiting;          /* for the client to read */
     bool full;             /* and it has not read so much that we serve it no more */
+    bool skipping;         /* what comes up to the next newline is the rest of a line too long */
     uint64_t begin;        /* of the log's time */
     char *line;            /* what was read: [0, have), lines end before `scanned` never */
     size_t have, room, scanned;
@@ -151,7 +152,7 @@ static void finish(struct port *p)
     p->o.closed(p->o.opaque);
 }
 
-/* Executes the first line; false if there is no whole one. */
+/* Executes the first line, if it is not a rest; false if there is no whole one. */
 static bool one_line(struct port *p)
 {
     char *end = memchr(p->line + p->scanned, '\n', p->have - p->scanned);
@@ -163,8 +164,11 @@ static bool one_line(struct port *p)
     }
     n = (size_t)(end - p->line);
     *end = '\0';
-    log_text(p, 'R', p->line, n);
-    protocol_line(p->protocol, p->line, n);
+    if (!p->skipping) {
+        log_text(p, 'R', p->line, n);
+        protocol_line(p->protocol, p->line, n);
+    }
+    p->skipping = false;
     p->have -= n + 1;
     memmove(p->line, end + 1, p->have);
     p->scanned = 0;
@@ -193,9 +197,11 @@ static bool take_input(struct port *p)
 /* What cannot be a line any more is thrown away as it comes. */
 static void drop_long_line(struct port *p)
 {
-    if (p->scanned != p->have || p->have <= PROTOCOL_LINE_MAX)
+    if (p->scanned != p->have || (!p->skipping && p->have <= PROTOCOL_LINE_MAX))
         return;
-    say(p, "ERR line too long\n", 18);
+    if (!p->skipping)
+        say(p, "ERR line too long\n", 18);
+    p->skipping = true;
     p->have = p->scanned = 0;
 }
 
