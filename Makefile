@@ -70,7 +70,7 @@ help:
 ## soak       the long campaigns
 ## planted    bring old bugs back, see that tests and fuzzers find them (half an hour; ARGS="NAME --no-fuzz")
 ## fuzz-figures  speed and branch coverage of the fuzz targets (ARGS="--seconds 60")
-## bench      figures beside QEMU, in one lab boot
+## bench      figures beside QEMU, in three lab boots, two of them by the clock: on an idle machine
 ## demo       boot real Xen here and watch a guest run on hvmdm
 ## lab        an interactive dom0
 ## lab-variants  builds with faults, and with another layout of the state, for the lab's scenarios

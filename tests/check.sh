@@ -3,7 +3,8 @@
 # check - run the tests: unit and device tests under sanitizers, qtest-port tests, fuzz smoke, then
 # real Xen.
 #   tests/check.sh [all|unit|qtest|lab [SCENARIO...]|soak]
-# Ends with a line `N passed, N failed`; details are in build/check/*.log.
+# Ends with the seconds that each stage took and a line `N passed, N failed`; details are in
+# build/check/*.log.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -11,6 +12,7 @@ mode=${1:-all}
 [ $# -eq 0 ] || shift
 log=build/check
 passed=0 failed=0
+start=$(date +%s) seconds=
 jobs=$(nproc)
 
 pass() {
@@ -23,9 +25,16 @@ fail() { # fail NAME LOGFILE
     [ ! -f "$2" ] || tail -n 60 "$2"
 }
 finish() {
+    printf 'Seconds: %stotal %d\n' "$seconds" $(($(date +%s) - start))
     printf '%d passed, %d failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
     exit
+}
+# stage FUNCTION...: part of a run whose time is told at the end
+stage() {
+    stage=$1 stage_start=$(date +%s)
+    "$@"
+    seconds="$seconds$stage $(($(date +%s) - stage_start)), "
 }
 # step NAME COMMAND...: one line of the result
 step() {
@@ -151,7 +160,8 @@ beside_the_lab() {
 
 join_beside() {
     wait "$beside"
-    grep -v '^[0-9]* passed' "$log/beside.log"
+    grep -v -e '^[0-9]* passed' -e '^Seconds: ' "$log/beside.log"
+    seconds="${seconds}beside the lab ($(sed -n 's/^Seconds: //p' "$log/beside.log")), "
     counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log/beside.log" | tail -n 1)
     if [ -n "$counts" ]; then
         passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
@@ -186,13 +196,18 @@ beside | fuzz-one) ;; # by ourselves
 *) tests/lab/packages.sh >"$log/packages.log" 2>&1 || { fail packages "$log/packages.log"; finish; } ;;
 esac
 case $mode in
-all) unit; qtests; build_for_lab; beside_the_lab; lab; join_beside ;;
-beside) slow_unit; variants; fuzz_smoke ;;
+all) stage unit; stage qtests; stage build_for_lab; beside_the_lab; stage lab; stage join_beside ;;
+beside) stage slow_unit; stage variants; stage fuzz_smoke ;;
 fuzz-one) fuzz_one "$@"; exit ;;
-unit) unit; slow_unit; qtests ;;
-qtest) qtests ;;
-lab) build_for_lab; lab "$@" ;;
-soak) unit; slow_unit; qtests; FUZZ_SECONDS=300 fuzz_smoke; build_for_lab; LAB_SOAK=1 lab ;;
+unit) stage unit; stage slow_unit; stage qtests ;;
+qtest) stage qtests ;;
+lab) stage build_for_lab; stage lab "$@" ;;
+soak)
+    stage unit; stage slow_unit; stage qtests
+    FUZZ_SECONDS=300 stage fuzz_smoke
+    stage build_for_lab
+    LAB_SOAK=1 stage lab
+    ;;
 *) echo "usage: $0 [all|unit|qtest|lab [SCENARIO...]|soak]" >&2; exit 2 ;;
 esac
 finish

@@ -1,23 +1,41 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make bench: hvmdm beside QEMU in one boot of the lab, as ratios. In the deterministic mode a tick
-# is one instruction of the whole machine (Xen, dom0's kernel, device model, guest).
+# make bench: hvmdm beside QEMU, as ratios. In one boot of the lab in the deterministic mode, where a
+# tick is one instruction of the whole machine (Xen, dom0's kernel, device model, guest); then a port read
+# on two processors, in a boot for each device model, by the clock: the machine must be idle otherwise.
 #
 #   tests/bench/run.sh [--no-run]    (--no-run: only the tables of the last run; LAB_BENCH_SHORT=1
 #   leaves out the idle guests)
 set -eu
 cd "$(dirname "$0")/../.."
-results=build/lab/log/results/bench.txt
-disk_results=build/lab/log/results/bench-qdisk.txt
+lab_results=build/lab/log/results # of the lab's last run only
+kept=build/bench
+results=$kept/bench.txt
+disk_results=$kept/bench-qdisk.txt
+smp2_hvmdm=$kept/smp2-hvmdm.txt
+smp2_qemu=$kept/smp2-qemu.txt
 
-[ "${1:-}" = --no-run ] || tests/lab/lab run --mode deterministic bench bench-qdisk || exit 1
-for file in "$results" "$disk_results"; do
-    [ -s "$file" ] || {
-        echo "bench: $file is missing or empty: run 'make bench' first" >&2
-        exit 1
-    }
-done
+need() { # need FILE...
+    for file; do
+        [ -s "$file" ] || {
+            echo "bench: $file is missing or empty: run 'make bench' first" >&2
+            exit 1
+        }
+    done
+}
+
+if [ "${1:-}" != --no-run ]; then
+    rm -rf $kept
+    mkdir -p $kept
+    tests/lab/lab run --mode deterministic bench bench-qdisk
+    cp $lab_results/bench.txt $lab_results/bench-qdisk.txt $kept
+    tests/lab/lab run --mode smp2 bench-port
+    cp $lab_results/bench-port.txt $smp2_hvmdm
+    tests/lab/lab run --mode smp2 --peer bench-port
+    cp $lab_results/bench-port.txt $smp2_qemu
+fi
+need $results $disk_results
 
 awk '
     function show(name, text, goal,   h, q) {
@@ -80,3 +98,13 @@ awk '
         row("64 KiB sequential", v["hvmdm", "sequential_64k_cpu_ns"], v["qemu", "sequential_64k_cpu_ns"], "", "%12d", "at most 0.5")
         row("4 KiB random, eight readers", v["hvmdm", "random_4k_x8_cpu_ns"], v["qemu", "random_4k_x8_cpu_ns"], "", "%12d", "at most 0.5")
     }' "$disk_results"
+
+need $smp2_hvmdm $smp2_qemu
+awk '
+    FNR == 1 { file++ }
+    { v[file, $1] = $2 }
+    END {
+        h = v[1, "port_read"]; q = v[2, "port_read"]
+        printf "\n%-34s %12s %12s %7s  %s\n", "two processors, TSC ticks", "hvmdm", "QEMU 7.2", "ratio", "goal"
+        printf "%-34s %12d %12d %7s  %s\n", "port read", h, q, (q > 0 ? sprintf("%.2f", h / q) : "-"), "ratio at most 0.4"
+    }' "$smp2_hvmdm" "$smp2_qemu"
