@@ -18,8 +18,8 @@ enum { TMROF = 1u << 0, STS_BITS = 0x8731, EN_BITS = 0x0721 };
 #define MSB 31 /* its changes set TMROF */
 
 #define ACPI_PM_STATE(F, A, S)                                                                     \
-    F(S, uint16_t, PM1a_STS, STS_BITS, 1)                                                          \
-    F(S, uint16_t, PM1a_EN, EN_BITS, 1)                                                            \
+    F(S, uint16_t, PM1a_STS, 0xffff, 1) /* bits that a state has and we have not do nothing */     \
+    F(S, uint16_t, PM1a_EN, 0xffff, 1)                                                             \
     F(S, uint32_t, TMR, ANY, 1)  /* holds nothing: the clock is asked */                           \
     F(S, uint64_t, SEEN, ANY, 1) /* changes of the timer's highest bit that were noted */          \
     F(S, uint64_t, deadline, ANY, 1)
@@ -71,7 +71,7 @@ static void acpi_pm_update(struct device *d)
     struct acpi_pm_state *s = d->state;
     uint64_t tick = (s->SEEN + 1) << MSB;
 
-    device_irq(d, LINE_SCI, (s->PM1a_STS & s->PM1a_EN) != 0);
+    device_irq(d, LINE_SCI, (s->PM1a_STS & s->PM1a_EN & EN_BITS) != 0);
     if ((s->PM1a_EN & TMROF) && !(s->PM1a_STS & TMROF))
         timer_arm(d, &s->deadline, tick / HZ * NS + (tick % HZ * NS + HZ - 1) / HZ);
     else

@@ -169,7 +169,7 @@ static __attribute__((noinline)) pid_t start(const struct spawn *p, char *const 
     pid_t pid = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
 
     if (pid == 0)
-        become(p, envp, parent);
+        become(p, envp, parent); // NOLINT(clang-analyzer-unix.Vfork): it ends in exec or _exit
     return pid < 0 ? -errno : pid;
 }
 
