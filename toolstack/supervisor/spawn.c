@@ -162,7 +162,7 @@ static char **environment(const char *name, const char *value)
 }
 
 /* vfork, because the guest waits for this: no address space is copied. A frame of its own, which
- * the child cannot spoil. */
+ * the child cannot spoil. Until the program runs we stand still: it belongs on a local disk. */
 static __attribute__((noinline)) pid_t start(const struct spawn *p, char *const envp[],
                                              pid_t parent)
 {
