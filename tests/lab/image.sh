@@ -36,7 +36,7 @@ programs="/usr/lib/xen-4.17/bin/xl /usr/lib/xen-4.17/bin/libxl-save-helper
 /usr/bin/xenstore-read /usr/bin/xenstore-write /usr/bin/xenstore-list /usr/bin/xenstore-ls
 /usr/bin/xenstore-rm /usr/bin/xenstore-exists /usr/bin/xenstore-watch /usr/bin/xenstore-chmod
 /usr/libexec/xen-qemu-system-i386 /usr/bin/strace /bin/bash /usr/bin/stat /usr/bin/flock
-/sbin/losetup /sbin/dmsetup /usr/bin/expr /usr/bin/qemu-img"
+/sbin/losetup /sbin/dmsetup /usr/bin/expr /usr/bin/qemu-img /usr/bin/script"
 
 # Libraries for programs that are not on the image: the device model under test and lab tools.
 libraries="libxendevicemodel.so.1 libxenforeignmemory.so.1 libxenevtchn.so.1 libxencall.so.1
@@ -63,7 +63,7 @@ inputs()
     echo "$1"
     dpkg-query -W -f '${Package} ${Version}\n' xen-utils-4.17 xen-utils-common \
         xenstore-utils xen-hypervisor-4.17-amd64 qemu-system-xen seabios ipxe-qemu \
-        busybox-static libc6 libxen-dev strace bash qemu-utils
+        busybox-static libc6 libxen-dev strace bash qemu-utils bsdutils
     for library in $libraries; do
         readlink -f "/lib/x86_64-linux-gnu/$library" || true
     done

@@ -16,7 +16,7 @@ libseccomp-dev libcmocka-dev seabios ipxe-qemu clang clang-format clang-tidy lib
 
 lab_packages="qemu-system-x86 qemu-system-xen qemu-utils xen-hypervisor-4.17-amd64 xen-utils-4.17
 xen-utils-common xenstore-utils seabios ipxe-qemu busybox-static cpio kmod xorriso grub-common
-grub-pc-bin mtools strace e2fsprogs dmsetup util-linux python3 libxen-dev libpng-dev gzip"
+grub-pc-bin mtools strace e2fsprogs dmsetup util-linux bsdutils python3 libxen-dev libpng-dev gzip"
 
 case ${1:-all} in
 build) wanted=$build_packages ;;
