@@ -98,6 +98,10 @@ floor()
 
 hvmdm=$DM
 floor
+# Neither is read from the disk for the first time when its start is measured.
+for path in "$hvmdm" "$peer"; do
+    "$path" --version >/dev/null 2>&1
+done
 for model in hvmdm qemu; do
     [ $model = hvmdm ] && path=$hvmdm || path=$peer
     wrapper "$path"
