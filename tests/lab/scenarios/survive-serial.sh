@@ -7,7 +7,7 @@
 
 is_hvmdm || skip "only hvmdm survives this"
 thousands=001 count=25
-[ "$LAB_SOAK" != 1 ] || { thousands=040; count=1000; }
+[ "$LAB_SOAK" != 1 ] || { thousands=012; count=1000; }
 lines=$(expr "$thousands" \* 1000)
 fifo=16 # bytes that the port hands over at once
 
