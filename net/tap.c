@@ -240,11 +240,9 @@ static void tap_close(struct net *n)
     free(t);
 }
 
-static const struct net_ops tap_ops = { .send = tap_send,
-                                        .kick = tap_kick,
-                                        .can = tap_can,
-                                        .close = tap_close,
-                                        .rest = tap_rest };
+static const struct net_ops tap_ops = {
+    .send = tap_send, .kick = tap_kick, .can = tap_can, .close = tap_close, .rest = tap_rest
+};
 
 /* ---- Opening ---- */
 
@@ -278,7 +276,8 @@ static int create(const struct net_options *o, struct ifreq *r, struct error *e)
                                      : "");
 }
 
-/* A predecessor's descriptor. Its interface may be gone already, which is no reason not to start. */
+/* A predecessor's descriptor. Its interface may be gone already, which is no reason not to start.
+ */
 static int take_over(const struct net_options *o, struct ifreq *r, bool *gone, struct error *e)
 {
     int flags = fcntl(o->fd, F_GETFL);
@@ -316,7 +315,9 @@ int net_tap_open(struct loop *l, const struct net_options *o, struct net **out, 
         err = error_set(e, -errno, "network %s: the kernel's tun does not take our header: %s",
                         o->label, strerror(errno));
     snprintf(what, sizeof what, "tap %.*s", IFNAMSIZ,
-             *r.ifr_name ? r.ifr_name : o->ifname ? o->ifname : "");
+             *r.ifr_name ? r.ifr_name
+             : o->ifname ? o->ifname
+                         : "");
     if (!err && !(t = (struct tap *)(void *)net_new(sizeof *t, &tap_ops, o, what)))
         err = error_set(e, -ENOMEM, "network %s: out of memory", o->label);
     if (err) {
