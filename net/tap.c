@@ -282,7 +282,6 @@ static int take_over(const struct net_options *o, struct ifreq *r, bool *gone, s
 {
     int flags = fcntl(o->fd, F_GETFL);
 
-    *r = (struct ifreq){ .ifr_flags = 0 };
     *gone = ioctl(o->fd, TUNGETIFF, r) < 0;
     if (*gone && errno != EBADFD)
         return error_set(e, -EINVAL, "network %s: descriptor %d is not a tap interface: %s",
@@ -302,10 +301,10 @@ static int take_over(const struct net_options *o, struct ifreq *r, bool *gone, s
 int net_tap_open(struct loop *l, const struct net_options *o, struct net **out, struct error *e)
 {
     static const int header = OFFLOAD_BYTES;
+    struct ifreq r = { .ifr_flags = 0 };
     bool gone = false;
-    struct tap *t = NULL;
-    struct ifreq r;
     char what[64];
+    struct tap *t;
     int fd, err = 0;
 
     fd = o->fd < 0 ? create(o, &r, e) : take_over(o, &r, &gone, e);
@@ -318,9 +317,10 @@ int net_tap_open(struct loop *l, const struct net_options *o, struct net **out, 
              *r.ifr_name ? r.ifr_name
              : o->ifname ? o->ifname
                          : "");
-    if (!err && !(t = (struct tap *)(void *)net_new(sizeof *t, &tap_ops, o, what)))
-        err = error_set(e, -ENOMEM, "network %s: out of memory", o->label);
-    if (err) {
+    t = (struct tap *)(void *)net_new(sizeof *t, &tap_ops, o, what);
+    if (err || !t) {
+        err = err ? err : error_set(e, -ENOMEM, "network %s: out of memory", o->label);
+        free(t);
         if (o->fd < 0)
             close(fd);
         return err;

@@ -171,6 +171,12 @@ static inline void put16(uint8_t *p, uint16_t v)
     p[1] = (uint8_t)v;
 }
 
+static inline void put32(uint8_t *p, uint32_t v)
+{
+    put16(p, (uint16_t)(v >> 16));
+    put16(p + 2, (uint16_t)v);
+}
+
 static inline void run_until(struct fixture *f, const unsigned *value, unsigned least)
 {
     uint64_t limit = loop_now() + 10000 * MS;
