@@ -10,10 +10,13 @@
 
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+
+#include "ioreq/quick.h"
 
 /* ---- tap ---- */
 
@@ -272,6 +275,36 @@ static void test_tap_offload(void **state)
     put_undone(host, n, frame, &o);
     run_until_tcp(f, 3, &last);
     assert_int_equal(f->a.frame[last][50] << 8 | f->a.frame[last][51], 0x676c);
+    /* Another process has had the interface, and went: what was said counts again. */
+    net_attach(f->a.n, &f->a.user, NET_CAN_CSUM | NET_CAN_TSO4);
+    net_rest(f->a.n, true);
+    assert_int_equal(ioctl(f->a.n->keep, TUNSETOFFLOAD, 0), 0);
+    net_rest(f->a.n, false);
+    card_forget(&f->a);
+    put_undone(host, n, frame, &o);
+    run_until_tcp(f, 1, &last);
+    assert_int_equal(f->a.bytes[last], n);
+    close(host);
+}
+
+/* A loop that sleeps in a read is woken by a frame. */
+static void test_tap_sends_signals(void **state)
+{
+    struct fixture *f = *state;
+    int host;
+
+    if (!enter_space(f) || !loop_use_quick(f->l))
+        skip();
+    open_good(f, &f->a, "tap", TAP, -1);
+    interface_up(true);
+    host = host_end(LOCAL);
+    settle(f);
+    assert_true(fcntl(f->a.n->keep, F_GETFL) & O_ASYNC);
+    quick_forget();
+    put(host, local, sizeof local);
+    assert_true(quick_poked());
+    run_until_local(f, &f->a);
+    loop_give_up_quick(f->l);
     close(host);
 }
 
@@ -324,12 +357,16 @@ static void test_user(void **state)
     assert_memory_equal(got, "hello", 5);
     card_forget(&f->a);
     f->a.room = 0;
-    assert_int_equal(sendto(host, "answer", 6, 0, (struct sockaddr *)(void *)&a, size), 6);
+    for (int i = 0; i < 100; i++) { /* more than the queue holds: they wait in the host's socket */
+        assert_int_equal(sendto(host, "answer", 6, 0, (struct sockaddr *)(void *)&a, size), 6);
+        loop_turn(f->l, false);
+    }
     settle(f);
     assert_int_equal(f->a.got, 0);
     f->a.room = FRAMES;
     net_kick(f->a.n);
-    run_until(f, &f->a.got, 1);
+    run_until(f, &f->a.got, 100);
+    assert_int_equal(f->a.n->stats.rx_dropped, 0);
     assert_int_equal(f->a.bytes[0], 48);
     assert_memory_equal(f->a.frame[0] + 42, "answer", 6);
     close(host);
@@ -402,7 +439,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_tap),           T(test_tap_successor),         T(test_tap_deleted),
-        T(test_tap_offload),
+        T(test_tap_offload),   T(test_tap_sends_signals),
 #ifdef CONFIG_SLIRP
         T(test_user),          T(test_user_queue_is_bounded), T(test_user_forwards),
 #endif
