@@ -118,7 +118,7 @@ void net_rest(struct net *n, bool on);
 /* The card attaches itself, with what it can take; NULL detaches. */
 void net_attach(struct net *n, const struct net_user *user, unsigned can);
 
-/* One frame of `niov` pieces. True: sent, or dropped for good (too short to have addresses, too
+/* One frame of `niov` pieces. True: sent, or dropped for good (no bytes, too
  * long, offload that does not fit the frame, the cable is out). False: the host takes none now;
  * user->writable comes. */
 MUST_CHECK bool net_send(struct net *n, const struct net_offload *o, const struct iovec *iov,

@@ -411,7 +411,7 @@ static void test_listen_and_connect(void **state)
 {
     struct fixture *f = *state;
     char spec[160];
-    unsigned port = 20000 + (unsigned)getpid() % 20000;
+    unsigned port = 10000 + (unsigned)getpid() % 10000 * 2;
 
     snprintf(spec, sizeof spec, "listen=unix:%s", f->path);
     open_good(f, &f->a, "socket", spec, -1);
@@ -440,7 +440,7 @@ static void test_listen_and_connect(void **state)
 static void test_udp(void **state)
 {
     struct fixture *f = *state;
-    unsigned port = 20000 + (unsigned)getpid() % 20000;
+    unsigned port = 10000 + (unsigned)getpid() % 10000 * 2;
     char spec[160];
 
     snprintf(spec, sizeof spec, "udp=127.0.0.1:%u,localaddr=127.0.0.1:%u", port, port + 1);

@@ -395,7 +395,7 @@ static void test_user_forwards(void **state)
 {
     struct fixture *f = *state;
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    unsigned port = 20000 + (unsigned)getpid() % 20000;
+    unsigned port = 10000 + (unsigned)getpid() % 10000 * 2;
     int host = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     char spec[160];
 
