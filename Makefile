@@ -17,7 +17,7 @@ endif
 DEVICES := $(shell sed -n 's/^DEVICE(\(.*\))$$/\1/p' hw/devices.def hw/sim/devices.def)
 
 CORE_SRC := $(wildcard hw/core/*.c)
-LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c \
+LIB_SRC := $(CORE_SRC) $(wildcard hw/chipset/*.c hw/storage/*.c hw/video/*.c hw/input/*.c hw/char/*.c hw/network/*.c net/*.c \
 	hw/sim/*.c hw/xen/*.c block/*.c chardev/*.c display/*.c firmware/*.c) \
 	$(wildcard toolstack/*.c toolstack/supervisor/*.c toolstack/qtest/*.c toolstack/record/*.c) $(wildcard hw/pc.c) $(wildcard ioreq/*.c)
 PROGRAMS := $(BUILD)/hvmdm $(BUILD)/hvmdm-model $(BUILD)/hvmdm-ctl $(BUILD)/hvmdm-replay

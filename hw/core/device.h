@@ -25,6 +25,7 @@ struct machine;
 struct block;
 struct chardev;
 struct display;
+struct net;
 struct pci_desc;
 struct pci_function;
 
@@ -122,6 +123,8 @@ struct wiring {
     struct block *disk[4]; /* IDE: channel * 2 + unit; NULL is an empty place */
     bool cdrom[4];         /* this unit is an ATAPI CD-ROM (disk NULL = no medium) */
     struct chardev *chr;
+    struct net *net;
+    uint8_t mac[6]; /* of the network card, as it stands in its EEPROM */
     struct display *display;
     const uint8_t *rom; /* option ROM image, rom_size bytes */
     uint32_t rom_size;

@@ -26,7 +26,7 @@ git ls-files --cached --others --exclude-standard '*.c' '*.h' |
     grep -v -e '^ioreq/' -e '^hw/xen/' -e '^toolstack/' -e '^hvmdm' -e '^tests/' |
     xargs grep -nE '#include <(xen|xenevtchn|xendevicemodel|xengnttab|xenstore)' |
     complain 'a Xen header outside ioreq/, hw/xen/, toolstack/'
-git ls-files --cached --others --exclude-standard 'hw/*' 'ioreq/*' 'block/*' 'chardev/*' |
+git ls-files --cached --others --exclude-standard 'hw/*' 'ioreq/*' 'block/*' 'chardev/*' 'net/*' |
     xargs grep -nE '\b(TODO|FIXME|XXX|HACK)\b' | complain 'a mark that does not enter the tree'
 for d in $(sed -n 's/^DEVICE(\(.*\))$/\1/p' hw/devices.def hw/sim/devices.def); do
     [ -f "tests/hw/$d.c" ] || echo "$d"
