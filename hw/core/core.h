@@ -60,6 +60,7 @@ struct machine {
     struct machine_state *s;
     struct arena_record *record;
     struct journal_state *j;
+    struct publish_state *p;
     uint64_t *progress;    /* counts completed events for whoever watches; never NULL */
     struct device *inside; /* the innermost device in a handler */
     struct gmem *mem;
@@ -84,6 +85,15 @@ struct machine {
     bool unplugged;     /* by the running event: on_unplug() is due when it has committed */
     uint64_t unwatched; /* where `progress` points when nobody watches */
 };
+
+/* publish.c: do what the event that has committed announced; a predecessor's, as far as it has not
+ * done it itself; or forget it. */
+void publish_all(struct machine *m);
+void publish_late(struct machine *m);
+void publish_forget(struct machine *m);
+
+/* gmem.c */
+bool dma_allowed(struct device *d);
 
 /* event.c. An event of the machine, around those of its devices. */
 void event_open(struct machine *m, enum event_kind kind);

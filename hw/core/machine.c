@@ -13,7 +13,7 @@
 int machine_new(struct hv *hv, struct arena *arena, struct machine **out, struct error *e)
 {
     struct machine *m = calloc(1, sizeof *m);
-    struct arena_record *journal;
+    struct arena_record *journal, *publish;
     int err = -ENOMEM;
 
     if (!m)
@@ -35,11 +35,13 @@ int machine_new(struct hv *hv, struct arena *arena, struct machine **out, struct
     }
     m->s = arena_at(arena, m->record->state);
     journal = arena_add(arena, "journal", 0, 1, &journal_desc, e);
-    if (!journal) {
+    publish = journal ? arena_add(arena, "publish", 0, 1, &publish_desc, e) : NULL;
+    if (!publish) {
         err = -ENOSPC;
         goto free;
     }
     m->j = arena_at(arena, journal->state);
+    m->p = arena_at(arena, publish->state);
     m->progress = &m->unwatched;
     if (!arena->adopted) {
         m->s->host_base = hv->ops->now(hv);
@@ -410,6 +412,7 @@ int machine_loaded(struct machine *m, struct error *e)
 
     if (err < 0)
         return err;
+    publish_forget(m); /* a saved machine owes its guest nothing */
     /* Guest time goes on from where it stood, by this host's clock. */
     m->s->host_base = m->hv->ops->now(m->hv);
     m->deadline_stale = true;
