@@ -118,7 +118,7 @@ static bool complete(const struct net_offload *o, uint8_t *p, uint32_t n)
     uint32_t field = (uint32_t)o->csum_start + o->csum_offset;
     uint16_t sum;
 
-    if (o->csum_start >= n || field + 2 > n)
+    if (field + 2 > n)
         return false;
     sum = (uint16_t)~csum_of(p + o->csum_start, n - o->csum_start);
     put_be16(p + field, sum ? sum : 0xffff);
@@ -303,8 +303,7 @@ void e1000_rx(struct device *d, void *frame)
     struct e1000_state *s = d->state;
     const struct e1000_frame *in = frame;
     struct rx_frame f = { .bytes = ((struct e1000 *)d)->rx };
-    uint32_t wire =
-        in->n < E1000_MIN ? E1000_MIN : (uint32_t)(in->n > E1000_RX_MAX ? E1000_RX_MAX + 1 : in->n);
+    uint32_t wire = in->n < E1000_MIN ? (uint32_t)E1000_MIN : (uint32_t)in->n;
     unsigned skip = s->RXCSUM & 0xff;
 
     e1000_count(s, STAT_TPR, 1);
