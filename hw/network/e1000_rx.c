@@ -156,6 +156,7 @@ static void checksums(const struct e1000_state *s, struct rx_frame *f, bool vali
 /* Where the pieces of a frame go. */
 struct rx_place {
     uint32_t descs, done; /* descriptors; bytes */
+    uint32_t next;        /* the head behind it */
     struct e1000_desc desc[E1000_RX_DESCS];
     uint16_t length[E1000_RX_DESCS]; /* bytes in each; 0: a null descriptor */
 };
@@ -182,6 +183,7 @@ static bool rx_store(struct device *d, const struct rx_frame *f, const struct e1
         p->length[p->descs++] = (uint16_t)n;
         p->done += n;
     }
+    p->next = at;
     return p->descs <= device_publish_room(d);
 }
 
@@ -242,7 +244,7 @@ static void rx_deliver(struct device *d, struct rx_frame *f)
     struct e1000_ring r;
     struct rx_place place;
 
-    place.descs = place.done = 0;
+    place.descs = place.done = place.next = 0;
     if (!rx_ring(s, &r))
         return;
     if (!rx_store(d, f, &r, &place)) {
@@ -250,7 +252,7 @@ static void rx_deliver(struct device *d, struct rx_frame *f)
         return;
     }
     rx_publish(d, f, &place);
-    s->RDH = (r.head + place.descs) % r.n;
+    s->RDH = place.next;
     rx_interrupts(d, &r, f->n);
 }
 

@@ -43,6 +43,7 @@ struct tx_context {
 /* The frame at TDH. */
 struct tx_frame {
     uint32_t descs, bytes;
+    uint32_t next;       /* the head behind it */
     enum tx_kind kind;   /* of the first descriptor with data; TX_CONTEXT: there is none yet */
     uint32_t cmd, first; /* bits 0 to 31 of the last and of the first one */
     uint8_t css, popts;  /* of the first one */
@@ -148,7 +149,7 @@ static enum tx_walk tx_walk(struct device *d, struct tx_frame *f, const struct e
 {
     uint32_t left = e1000_ring_filled(r), at = r->head;
 
-    for (; left; left--, at = at + 1 < r->n ? at + 1 : 0) {
+    for (; left; left--, at = f->next) {
         uint8_t desc[E1000_DESC];
         gpa_t gpa;
         enum tx_kind kind;
@@ -158,6 +159,7 @@ static enum tx_walk tx_walk(struct device *d, struct tx_frame *f, const struct e
         if (!gpa_add(GPA(r->base), (uint64_t)at * E1000_DESC, &gpa) || dma_fetch(d, gpa, &desc) < 0)
             return TX_STOP;
         e1000_of(d)->tx_desc[f->descs++] = (struct e1000_desc){ gpa.v, le64(desc + 8) };
+        f->next = at + 1 < r->n ? at + 1 : 0;
         kind = kind_of(le32(desc + 8));
         if (kind == TX_CONTEXT && f->kind == TX_CONTEXT)
             context_load(f, desc); /* inside of a frame it is not looked at */
@@ -171,7 +173,7 @@ static enum tx_walk tx_walk(struct device *d, struct tx_frame *f, const struct e
 }
 
 /* The descriptors of the frame are the guest's again. */
-static void tx_done(struct device *d, struct tx_frame *f, const struct e1000_ring *r)
+static void tx_done(struct device *d, struct tx_frame *f)
 {
     struct e1000_state *s = d->state;
     const struct e1000_desc *desc = e1000_of(d)->tx_desc;
@@ -189,7 +191,7 @@ static void tx_done(struct device *d, struct tx_frame *f, const struct e1000_rin
         if (!device_publish(d, GPA(desc[i].at + 8), &desc[i].old, &done, sizeof done))
             d->stats.refused++; /* there is room: the bus was taken from us meanwhile */
     }
-    s->TDH = (r->head + f->descs) % r->n;
+    s->TDH = f->next;
 }
 
 static void tx_interrupts(struct device *d, const struct tx_frame *f)
@@ -353,7 +355,7 @@ static bool tx_prepare(struct device *d, const struct tx_frame *f, struct iovec 
 }
 
 /* False: the host takes none now, and the frame stays where it is. */
-static bool tx_send(struct device *d, struct tx_frame *f, const struct e1000_ring *r)
+static bool tx_send(struct device *d, struct tx_frame *f)
 {
     struct e1000_state *s = d->state;
     struct net_offload o;
@@ -364,7 +366,7 @@ static bool tx_send(struct device *d, struct tx_frame *f, const struct e1000_rin
         e1000_of(d)->host_full = true;
         return false;
     }
-    tx_done(d, f, r);
+    tx_done(d, f);
     if (!send) {
         d->stats.refused++;
         return true;
@@ -376,19 +378,19 @@ static bool tx_send(struct device *d, struct tx_frame *f, const struct e1000_rin
 }
 
 /* The ring begins with what cannot become a frame: it goes, up to its EOP. */
-static void tx_drop(struct device *d, struct tx_frame *f, const struct e1000_ring *r)
+static void tx_drop(struct device *d, struct tx_frame *f)
 {
     struct e1000_state *s = d->state;
 
     s->tx_skip = 1;
     d->stats.refused++;
-    tx_done(d, f, r);
+    tx_done(d, f);
 }
 
 static void tx_frame(struct device *d, const struct e1000_ring *r)
 {
     struct e1000_state *s = d->state;
-    struct tx_frame f = { .kind = TX_CONTEXT, .bad = s->tx_skip };
+    struct tx_frame f = { .kind = TX_CONTEXT, .bad = s->tx_skip, .next = r->head };
 
     for (unsigned i = 0; i < CONTEXTS; i++)
         f.context[i] = context_get(s, i);
@@ -399,19 +401,19 @@ static void tx_frame(struct device *d, const struct e1000_ring *r)
         return;
     case TX_PART:
         if (f.kind == TX_CONTEXT && !s->tx_skip) {
-            tx_done(d, &f, r); /* contexts, no more */
+            tx_done(d, &f); /* contexts, no more */
         } else if (s->tx_skip || e1000_ring_filled(r) == r->n - 1) {
-            tx_drop(d, &f, r);
+            tx_drop(d, &f);
         } else {
             s->tx_wait = 1;
             return;
         }
         break;
     case TX_MANY:
-        tx_drop(d, &f, r);
+        tx_drop(d, &f);
         break;
     case TX_END:
-        if (!tx_send(d, &f, r))
+        if (!tx_send(d, &f))
             return;
         s->tx_skip = 0;
         break;
