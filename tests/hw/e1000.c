@@ -31,6 +31,7 @@ static uint32_t next(uint32_t *seed)
 static void some_desc(struct bench *b, uint32_t *seed, unsigned i)
 {
     static const uint16_t lengths[] = { 0, 1, 14, 54, 60, 1514, 4096, 16288, 65535 };
+    static const uint32_t segments[] = { 1460, 0, 1, 40000 };
     uint32_t r = next(seed) >> 8, flags = (r & 1 ? EOP : 0) | (r & 2 ? RS : 0) | (r & 4 ? 0 : VLE);
     uint32_t length = lengths[(r >> 4) % ARRAY_SIZE(lengths)];
     uint64_t at = TX_BUFFERS + (r & 0xff) * 16;
@@ -44,7 +45,7 @@ static void some_desc(struct bench *b, uint32_t *seed, unsigned i)
                  r & 8 ? UINT64_C(0x0000322200211814) ^ (UINT64_C(1) << (r >> 14 & 63))
                        : UINT64_C(0x000032220021180e),
                  DEXT | (flags & RS) | (r & 0x100000 ? TSE : 0) | 3u << 24 | 1460,
-                 (r & 0x200000 ? 1460u << 16 : r << 9) | 54u << 8);
+                 segments[r >> 21 & 3] << 16 | 54u << 8);
         break;
     default:
         put_desc(b, TX_RING, i, at,
