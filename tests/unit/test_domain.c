@@ -4,6 +4,7 @@
  */
 #include "tests/unit/domain_arenas.h"
 #include "tests/unit/domain_media.h"
+#include "tests/unit/domain_nics.h"
 #include "tests/unit/domain_recording.h"
 #include "tests/unit/domain_twins.h"
 #include "tests/unit/domain_world.h"
@@ -392,6 +393,7 @@ static void xsa119_nothing_listens_unasked(void **state)
 
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TWIN(name) cmocka_unit_test_setup_teardown(name, setup_twins, teardown_twins)
+#define CARD(name) cmocka_unit_test_setup_teardown(name, setup_card, teardown_card)
 #define RECORDED(name)                                                                             \
     {                                                                                              \
         "recorded_" #name, name, setup_recorded, teardown_recorded, NULL                           \
@@ -420,6 +422,11 @@ int main(void)
         LIFE(unplugged_disk_is_given_up),
         LIFE(unplugged_disk_is_given_up_later),
         LIFE(medium_follows),
+        CARD(card_stays),
+        CARD(unplugged_card_is_given_up),
+        CARD(unplugged_card_is_given_up_later),
+        CARD(card_without_network_is_refused),
+        CARD(trial_with_card),
         LIFE(xsa119_nothing_listens_unasked),
         LIFE(ends_with_its_supervisor),
         LIFE(ends_with_its_supervisor_though_it_let_go),
