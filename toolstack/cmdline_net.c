@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int hex_digit(char c)
@@ -123,7 +124,7 @@ static int tap_options(struct cmdline *p, struct config_nic *n, char *rest)
     return 0;
 }
 
-bool config_netdev_kind(const char *kind)
+static bool known_kind(const char *kind)
 {
     static const char *const kinds[] = { "tap", "user", "socket", "none" };
 
@@ -133,32 +134,50 @@ bool config_netdev_kind(const char *kind)
     return false;
 }
 
-int cmdline_netdev(struct cmdline *p, char *value)
+int config_netdev(char *value, struct config_netdev *out, struct error *e)
 {
-    char *comma = strchr(value, ','), *rest = comma ? comma + 1 : value + strlen(value);
-    const char *kind = strncmp(value, "type=", 5) ? value : value + 5;
-    char id[64] = "", fd[16];
-    struct config_nic *n;
-    uint64_t number;
+    char *comma = strchr(value, ','), *rest = comma ? comma + 1 : value + strlen(value), *end;
+    char fd[16];
 
+    *out = (struct config_netdev){ .fd = -1, .rest = rest };
+    out->kind = strncmp(value, "type=", 5) ? value : value + 5;
     if (comma)
         *comma = '\0';
-    if (!config_netdev_kind(kind))
-        return cmdline_bad_value(p, kind, "a kind of network (tap, user, socket, none)");
-    n = cut(rest, "id=", id, sizeof id) ? find_nic(p, id) : NULL;
+    if (!known_kind(out->kind))
+        return error_set(e, -EINVAL,
+                         "argument -netdev: \"%s\" is not a kind of network (tap, user, socket, "
+                         "none)",
+                         out->kind);
+    if (!cut(rest, "id=", out->id, sizeof out->id) || !out->id[0])
+        return error_set(e, -EINVAL, "argument -netdev %s: id= is missing", out->kind);
+    if (!cut(rest, "fd=", fd, sizeof fd))
+        return 0;
+    out->fd = (int)strtol(fd, &end, 10);
+    if (fd[0] < '0' || fd[0] > '9' || *end)
+        return error_set(e, -EINVAL, "argument -netdev %s: fd=%s is not a descriptor", out->kind,
+                         fd);
+    return 0;
+}
+
+int cmdline_netdev(struct cmdline *p, char *value)
+{
+    struct config_netdev net;
+    struct config_nic *n;
+    int err = config_netdev(value, &net, p->e);
+
+    if (err < 0)
+        return err;
+    n = find_nic(p, net.id);
     if (!n)
-        return error_set(p->e, -EINVAL, "argument -netdev: no -device uses the network \"%s\"", id);
+        return error_set(p->e, -EINVAL, "argument -netdev: no -device uses the network \"%s\"",
+                         net.id);
     if (n->kind)
-        return error_set(p->e, -EINVAL, "argument -netdev: there are two \"%s\"", id);
-    n->kind = kind;
-    if (cut(rest, "fd=", fd, sizeof fd)) {
-        if (cmdline_number(p, "the descriptor", fd, 0, INT32_MAX, &number) < 0)
-            return -EINVAL;
-        n->fd = (int)number;
-    }
-    if (!strcmp(kind, "tap"))
-        return tap_options(p, n, rest);
-    n->spec = rest;
+        return error_set(p->e, -EINVAL, "argument -netdev: there are two \"%s\"", net.id);
+    n->kind = net.kind;
+    n->fd = net.fd;
+    if (!strcmp(net.kind, "tap"))
+        return tap_options(p, n, net.rest);
+    n->spec = net.rest;
     return 0;
 }
 

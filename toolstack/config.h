@@ -167,7 +167,14 @@ const struct config_disk *config_ide(const struct config *c, unsigned place);
 
 /* "00:16:3e:01:02:03"; false: it is no address, or a group's. */
 bool config_mac(const char *text, uint8_t mac[6]);
-bool config_netdev_kind(const char *kind); /* there is such a kind of network */
+/* A -netdev argument: "KIND,id=ID[,fd=N],..." in any order. `value` is changed, and used. */
+struct config_netdev {
+    const char *kind;
+    char id[64];
+    int fd;     /* -1: none */
+    char *rest; /* all other keys */
+};
+MUST_CHECK int config_netdev(char *value, struct config_netdev *out, struct error *e);
 
 /* "xenfv", "stdvga" and so on. */
 const char *config_machine_name(enum config_machine machine);
