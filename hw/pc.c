@@ -192,6 +192,8 @@ void pc_nics_from(struct pc_host *h, const struct arena *a)
 
         if (ops && r->instance % (ops->state_count ? ops->state_count : 1) == 0)
             h->nic[n++].ops = ops;
+        else if (n > 0 && i > 0 && h->nic[n - 1].slot == 0 && strcmp(r->name, "pci") == 0)
+            h->nic[n - 1].slot = (uint8_t)(r->instance >> 3 & 31); /* it follows the card's own */
     }
 }
 

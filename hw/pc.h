@@ -28,7 +28,7 @@ struct pc_host {
     bool cdrom[PC_DISKS];
     struct chardev *serial[PC_SERIALS];
     bool have_serial[PC_SERIALS]; /* the port exists, with or without a stream */
-    struct pc_nic nic[PC_NICS]; /* in this order in PCI slots; no gaps */
+    struct pc_nic nic[PC_NICS];   /* in this order in PCI slots; no gaps */
     struct display *display;
     const uint8_t *vga_rom;
     uint32_t vga_rom_size;

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "toolstack/domain_private.h"
+#include "toolstack/record/recorder.h"
 
 static void net_name(char name[SUPERVISED_NAME], unsigned n)
 {
@@ -59,7 +60,12 @@ static int open_net(struct domain *d, unsigned n, struct error *e)
         o.fd = -1;
     }
     err = net_open(d->loop, &o, net, e);
-    if (err == 0 && !d->successor && (*net)->keep >= 0)
+    if (err < 0)
+        return err;
+    *net = tap_net(recorder_tap(d->recorder), n, *net);
+    if (!*net)
+        return error_set(e, -ENOMEM, "out of memory");
+    if (!d->successor && (*net)->keep >= 0)
         err = domain_hold(d, name, (*net)->keep, e);
     return err;
 }
@@ -72,7 +78,8 @@ static void load_rom(struct domain *d, unsigned n)
     char name[40];
 
     snprintf(name, sizeof name, "pxe-%s.rom", nic->ops->name);
-    if (rom_load(name, NULL, nic->ops->pci->vendor, nic->ops->pci->device, &d->nic_rom[n], &e) < 0) {
+    if (rom_load(name, NULL, nic->ops->pci->vendor, nic->ops->pci->device, &d->nic_rom[n], &e) <
+        0) {
         for (unsigned i = 0; i < n; i++)
             if (d->pc.nic[i].ops == nic->ops)
                 return; /* said */
@@ -112,7 +119,6 @@ void domain_drop_unplugged_nics(struct domain *d)
 
         if (!net || !card || !card->unplugged)
             continue;
-        net_attach(net, NULL, 0);
         card->host.net = NULL;
         d->pc.nic[i].net = NULL;
         net_close(net);

@@ -44,7 +44,8 @@ struct vm_nic {
     const char *what;  /* "tap vif1.0-emu"; NULL: unplugged */
     uint8_t mac[6];
     bool link; /* the cable is in */
-    uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped; /* as the guest sees */
+    uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes,
+        tx_dropped; /* as the guest sees */
 };
 
 struct vm_pci {

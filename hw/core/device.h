@@ -124,7 +124,7 @@ struct wiring {
     bool cdrom[4];         /* this unit is an ATAPI CD-ROM (disk NULL = no medium) */
     struct chardev *chr;
     struct net *net; /* NULL: none, or, once unplugged, not any more: to be looked at each time */
-    uint8_t mac[6]; /* of the network card, as it stands in its EEPROM */
+    uint8_t mac[6];  /* of the network card, as it stands in its EEPROM */
     struct display *display;
     const uint8_t *rom; /* option ROM image, rom_size bytes */
     uint32_t rom_size;

@@ -500,26 +500,16 @@ static void emulated_network(void **state)
 static void other_networks(void **state)
 {
     static const char *const args[] = {
-        HEAD,
-        TAIL,
-        "-device",
-        "e1000,netdev=a,mac=02:00:00:00:00:0A,bootindex=1",
-        "-netdev",
-        "user,restrict=on,id=a,hostfwd=tcp::2222-:22",
-        "-device",
-        "e1000,netdev=b,mac=02:00:00:00:00:0b",
-        "-netdev",
-        "socket,id=b,fd=9",
-        "-device",
-        "rtl8139,netdev=c,mac=02:00:00:00:00:0c",
-        "-netdev",
-        "none,id=c",
-        "-device",
-        "e1000,netdev=d,mac=02:00:00:00:00:0d",
-        "-netdev",
-        "tap,fd=7,id=d",
-        "-object",
-        "filter-dump,id=f,netdev=b,file=/tmp/b.pcap,maxlen=96",
+        HEAD,      TAIL,
+        "-device", "e1000,netdev=a,mac=02:00:00:00:00:0A,bootindex=1",
+        "-netdev", "user,restrict=on,id=a,hostfwd=tcp::2222-:22",
+        "-device", "e1000,netdev=b,mac=02:00:00:00:00:0b",
+        "-netdev", "socket,id=b,fd=9",
+        "-device", "rtl8139,netdev=c,mac=02:00:00:00:00:0c",
+        "-netdev", "none,id=c",
+        "-device", "e1000,netdev=d,mac=02:00:00:00:00:0d",
+        "-netdev", "tap,fd=7,id=d",
+        "-object", "filter-dump,id=f,netdev=b,file=/tmp/b.pcap,maxlen=96",
         NULL
     };
     struct config c;

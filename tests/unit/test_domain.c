@@ -398,6 +398,10 @@ static void xsa119_nothing_listens_unasked(void **state)
     {                                                                                              \
         "recorded_" #name, name, setup_recorded, teardown_recorded, NULL                           \
     }
+#define RECORDED_CARD(name)                                                                        \
+    {                                                                                              \
+        "recorded_" #name, name, setup_recorded_card, teardown_recorded_card, NULL                 \
+    }
 #define RECORDED_TWIN(name)                                                                        \
     {                                                                                              \
         "recorded_" #name, name, setup_recorded_twins, teardown_recorded_twins, NULL               \
@@ -450,6 +454,9 @@ int main(void)
         TWIN(successor_says_that_it_is_unplugged),
         TWIN(handed_over),
         TWIN(size_is_passed_on),
+        RECORDED_CARD(card_stays),
+        RECORDED_CARD(unplugged_card_is_given_up),
+        RECORDED_CARD(unplugged_card_is_given_up_later),
         RECORDED_TWIN(goes_there_and_back),
         RECORDED_TWIN(successor_wakes),
         RECORDED_TWIN(write_is_cut_off),

@@ -191,8 +191,8 @@ static bool device_type(void *vm, unsigned i, struct vm_device_type *out)
         *out = types[i];
         return true;
     }
-    *out = (struct vm_device_type){ pc_nic_name(i - (unsigned)ARRAY_SIZE(types)),
-                                    "pci-device", false };
+    *out = (struct vm_device_type){ pc_nic_name(i - (unsigned)ARRAY_SIZE(types)), "pci-device",
+                                    false };
     return out->name != NULL;
 }
 
