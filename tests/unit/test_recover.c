@@ -109,16 +109,17 @@ struct memory {
 struct event {
     const char *name;
     void (*prepare)(struct bench *b);
-    struct request request;        /* size 0: none */
-    bool buffered;                 /* goes through the ring */
-    uint64_t later;                /* ns: then timers run */
-    void (*host)(struct bench *b); /* instead of a request: what the host side does */
-    bool once;                     /* nobody repeats it: done, or not done, but nothing between */
-    void (* or)(struct bench *b);  /* then also allowed: what the host side does instead */
-    uint64_t time;                 /* instead of a request: ns in which timers run */
+    struct request request;         /* size 0: none */
+    bool buffered;                  /* goes through the ring */
+    uint64_t later;                 /* ns: then timers run */
+    void (*host)(struct bench *b);  /* instead of a request: what the host side does */
+    bool once;                      /* nobody repeats it: done, or not done, but nothing between */
+    void (* or)(struct bench *b);   /* then also allowed: what the host side does instead */
+    uint64_t time;                  /* instead of a request: ns in which timers run */
     void (*guest)(struct bench *b); /* what another vCPU does until, and after, a death */
-    unsigned near_end; /* with twice: the first one dies so many stores before the end; 0: half way */
-    bool twice;                    /* the successor dies everywhere, too (takes seconds) */
+    unsigned
+        near_end; /* with twice: the first one dies so many stores before the end; 0: half way */
+    bool twice;   /* the successor dies everywhere, too (takes seconds) */
 };
 
 static struct display screen;
