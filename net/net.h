@@ -124,6 +124,9 @@ void net_attach(struct net *n, const struct net_user *user, unsigned can);
 MUST_CHECK bool net_send(struct net *n, const struct net_offload *o, const struct iovec *iov,
                          int niov);
 
+/* What is left to do lies within a frame of so many bytes. */
+bool net_offload_fits(const struct net_offload *o, size_t bytes);
+
 /* The card is ready again after ready() returned false. */
 void net_kick(struct net *n);
 

@@ -234,6 +234,11 @@ static const char *save_and_load(struct bench *(*make)(void))
     return NULL;
 }
 
+bool generic_is_state(const struct arena_record *r)
+{
+    return strcmp(r->name, "journal") != 0 && strcmp(r->name, "publish") != 0;
+}
+
 /* Nothing changes that the transaction did not keep: what was not touched is as it was. */
 static const char *shadow(struct bench *(*make)(void))
 {
@@ -254,7 +259,7 @@ static const char *shadow(struct bench *(*make)(void))
         for (uint32_t k = 0; k < b->arena.h->nrecords && !what; k++) {
             const struct arena_record *r = &b->arena.h->record[k];
 
-            if (r->touched_in <= t && strcmp(r->name, "journal") != 0 &&
+            if (r->touched_in <= t && generic_is_state(r) &&
                 memcmp(before + r->state, arena_at(&b->arena, r->state), r->size) != 0)
                 what = FAIL("access %u (kind %u, %llx) changed the state of %s %u outside its "
                             "transaction",
@@ -290,7 +295,7 @@ static const char *rollback(struct bench *(*make)(void))
         for (uint32_t k = 0; k < b->arena.h->nrecords && !what; k++) {
             const struct arena_record *r = &b->arena.h->record[k];
 
-            if (strcmp(r->name, "journal") != 0 &&
+            if (generic_is_state(r) &&
                 memcmp(before + r->state, arena_at(&b->arena, r->state), r->size) != 0)
                 what = FAIL("access %u (kind %u, %llx): %s %u is not rolled back", i, op.kind,
                             (unsigned long long)op.addr, r->name, r->instance);

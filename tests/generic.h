@@ -18,6 +18,9 @@ uint64_t generic_apply(struct bench *b, const struct op *op);
 /* An address that some device claims now; false if none does. */
 bool generic_pick(struct bench *b, uint32_t *seed, struct op *op);
 
+/* Part of what the guest has set, which transactions keep; not what they are kept by. */
+bool generic_is_state(const struct arena_record *r);
+
 extern const struct generic_check generic_rules[];
 extern const unsigned generic_nrules;
 

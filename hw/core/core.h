@@ -46,7 +46,9 @@ struct pci_function {
     F(S, uint64_t, host_base, ANY, 1)  /* host ns at that moment */                                \
     F(S, uint8_t, running, 1, 1)                                                                   \
     F(S, uint8_t, unplugged, 0xff, 1)            /* mask of Xen unplug requests so far */          \
-    A(S, uint8_t, fenced, MACHINE_DEVICES, 1, 1) /* by place on the board */
+    A(S, uint8_t, fenced, MACHINE_DEVICES, 1, 1) /* by place on the board */                       \
+    A(S, uint8_t, hidden, MACHINE_DEVICES, 1, 2) /* PCI functions that are off the bus, likewise   \
+                                                  */
 STATE_DEFINE(machine, MACHINE_STATE);
 
 struct irq_change {
@@ -60,6 +62,7 @@ struct machine {
     struct machine_state *s;
     struct arena_record *record;
     struct journal_state *j;
+    struct publish_state *p;
     uint64_t *progress;    /* counts completed events for whoever watches; never NULL */
     struct device *inside; /* the innermost device in a handler */
     struct gmem *mem;
@@ -85,6 +88,15 @@ struct machine {
     uint64_t unwatched; /* where `progress` points when nobody watches */
 };
 
+/* publish.c: do what the event that has committed announced; a predecessor's, as far as it has not
+ * done it itself; or forget it. */
+void publish_all(struct machine *m);
+void publish_late(struct machine *m);
+void publish_forget(struct machine *m);
+
+/* gmem.c */
+bool dma_allowed(struct device *d);
+
 /* event.c. An event of the machine, around those of its devices. */
 void event_open(struct machine *m, enum event_kind kind);
 void event_close(struct machine *m);
@@ -100,10 +112,7 @@ void bus_run(struct machine *m, struct request *r);
 uint64_t bus_access(struct machine *m, struct bus *bus, uint64_t addr, unsigned width, bool read,
                     uint64_t value);
 
-/* regs.c: one access inside a region, in an event of its device. */
-uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, unsigned width);
-void region_write(struct device *d, const struct region *g, uint32_t offset, unsigned width,
-                  uint64_t value);
+/* regs.c; see device.h, too */
 void regs_reset(struct device *d);
 /* The register at an offset of a region, by table row or list of names; NULL if it has no name. */
 const char *region_register(const struct region *g, uint32_t offset);

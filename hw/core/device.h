@@ -44,6 +44,8 @@ struct reg {
     uint32_t rc;                                     /* reading clears */
     uint32_t (*read)(struct device *d);              /* instead of the field's value, if not NULL */
     void (*written)(struct device *d, uint32_t old); /* after the field took the new value */
+    uint16_t count; /* registers of a table, one after the other, whose fields are an array of the
+                       state (then without functions); 0 means 1 */
 };
 
 /* A window of ports or memory. Handlers see an offset below `size` and only widths they declared;
@@ -83,7 +85,13 @@ struct region {
 };
 
 /* For struct region: the registers behind its handlers. */
-#define NAMED(list)    .names = (list), .nnames = ARRAY_SIZE(list)
+#define NAMED(list) .names = (list), .nnames = ARRAY_SIZE(list)
+
+/* One access inside a region, as the bus does it, in an event of its device: for a device that has
+ * a window through which a guest names its registers. */
+uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, unsigned width);
+void region_write(struct device *d, const struct region *g, uint32_t offset, unsigned width,
+                  uint64_t value);
 
 #define DEVICE_REGIONS 8
 #define DEVICE_IRQS    2
@@ -123,8 +131,8 @@ struct wiring {
     struct block *disk[4]; /* IDE: channel * 2 + unit; NULL is an empty place */
     bool cdrom[4];         /* this unit is an ATAPI CD-ROM (disk NULL = no medium) */
     struct chardev *chr;
-    struct net *net;
-    uint8_t mac[6]; /* of the network card, as it stands in its EEPROM */
+    struct net *net; /* NULL: none, or, once unplugged, not any more: to be looked at each time */
+    uint8_t mac[6];  /* of the network card, as it stands in its EEPROM */
     struct display *display;
     const uint8_t *rom; /* option ROM image, rom_size bytes */
     uint32_t rom_size;

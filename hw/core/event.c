@@ -2,10 +2,11 @@
 /*
  * event - every entry into a device is a transaction.
  *
- * Outermost event: begin, shadow the device's records, handler, update(), commit, then interrupt
- * lines change. The journal (journal.h) says what runs. A device that asks another one to act
- * (unplug, routing) opens a nested event on it, which belongs to the same transaction. A device
- * inside its own handler cannot be entered again (S5).
+ * Outermost event: begin, shadow the device's records, handler, update(), commit, then what was
+ * announced is stored into guest memory (publish.h), then interrupt lines change. The journal
+ * (journal.h) says what runs. A device that asks another one to act (unplug, routing) opens a
+ * nested event on it, which belongs to the same transaction. A device inside its own handler cannot
+ * be entered again (S5).
  */
 #include "hw/core/core.h"
 
@@ -75,6 +76,8 @@ void event_close(struct machine *m)
     if (--m->depth > 0)
         return;
     arena_commit(m->arena);
+    if (m->p->count)
+        publish_all(m);
     m->j->move_nr = 0;
     m->j->events++;
     ++*m->progress;

@@ -119,6 +119,34 @@ int gmem_write(struct gmem *m, gpa_t to, const void *from, size_t len)
     return tell(m, HV_ACCESS_WRITE, to, (void *)(uintptr_t)from, len, copy_out(m, to, from, len));
 }
 
+static int store_out(struct gmem *m, gpa_t at, uint64_t value, unsigned len)
+{
+    void *p;
+
+    if ((len != 4 && len != 8) || at.v % len)
+        return -EFAULT;
+    p = mapcache_peek(m->cache, at.v, len);
+    if (!p || (m->hv->ops->write_filter && m->hv->ops->write_filter(m->hv, at.v, len) != 0))
+        return -EFAULT;
+    if (len == 8)
+        __atomic_store_n((uint64_t *)p, value, __ATOMIC_RELEASE);
+    else
+        __atomic_store_n((uint32_t *)p, (uint32_t)value, __ATOMIC_RELEASE);
+    mark_dirty(m, at.v, len);
+    return 0;
+}
+
+int gmem_store(struct gmem *m, gpa_t at, uint64_t value, unsigned len)
+{
+    return tell(m, HV_ACCESS_WRITE, at, &value, len, store_out(m, at, value, len));
+}
+
+void gmem_dirty(struct gmem *m, gpa_t at, size_t len)
+{
+    if (!wraps(at, len))
+        mark_dirty(m, at.v, len);
+}
+
 static int map_pieces(struct gmem *m, gpa_t gpa, size_t len, enum gmem_dir dir,
                       struct gmem_map *map)
 {
@@ -168,7 +196,7 @@ void gmem_unmap(struct gmem_map *map)
     map->n = 0;
 }
 
-static bool may_dma(struct device *d)
+bool dma_allowed(struct device *d)
 {
     return !d->pci || pci_may_master(d);
 }
@@ -179,7 +207,7 @@ int dma_read(struct device *d, gpa_t from, void *to, size_t len)
 
     d->stats.dma_reads++;
     d->stats.dma_bytes += len;
-    if (may_dma(d))
+    if (dma_allowed(d))
         err = gmem_read(d->mem, from, to, len);
     else
         memset(to, 0xff, len);
@@ -189,7 +217,7 @@ int dma_read(struct device *d, gpa_t from, void *to, size_t len)
 
 int dma_write(struct device *d, gpa_t to, const void *from, size_t len)
 {
-    int err = may_dma(d) ? gmem_write(d->mem, to, from, len) : -EFAULT;
+    int err = dma_allowed(d) ? gmem_write(d->mem, to, from, len) : -EFAULT;
 
     d->stats.dma_writes++;
     d->stats.dma_bytes += len;
@@ -202,7 +230,7 @@ int dma_map(struct device *d, gpa_t gpa, size_t len, enum gmem_dir dir, struct g
     int err;
 
     *map = (struct gmem_map){ 0 };
-    err = may_dma(d) ? gmem_map(d->mem, gpa, len, dir, map) : -EFAULT;
+    err = dma_allowed(d) ? gmem_map(d->mem, gpa, len, dir, map) : -EFAULT;
     if (dir == GMEM_TO_GUEST)
         d->stats.dma_writes++;
     else

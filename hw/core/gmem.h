@@ -41,6 +41,12 @@ void gmem_invalidate(struct gmem *m); /* the guest's memory map changed: forget 
 MUST_CHECK int gmem_read(struct gmem *m, gpa_t from, void *to, size_t len);
 MUST_CHECK int gmem_write(struct gmem *m, gpa_t to, const void *from, size_t len);
 
+/* Store 4 or 8 bytes, aligned to that, which the guest sees at once and behind all that was written
+ * before. 0 or -EFAULT. */
+MUST_CHECK int gmem_store(struct gmem *m, gpa_t at, uint64_t value, unsigned len);
+/* Tell live migration of what may have been written there; len > 0. */
+void gmem_dirty(struct gmem *m, gpa_t at, size_t len);
+
 /* A mapping of guest memory for host I/O: at most GMEM_PIECES runs of host memory. */
 #define GMEM_PIECES 18 /* 1 MiB + one unaligned bucket, in buckets of 64 KiB */
 struct gmem_map {

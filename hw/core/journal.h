@@ -10,15 +10,28 @@
  *   event begins       arena in_transaction = 1; kind, device
  *   handlers           records are shadowed before the first change
  *   event ends         answer[vcpu], done[vcpu] = 1 (or ring_next); then in_transaction = 0
- *   publication        interrupt lines, then the slot's answer (or the ring's read pointer)
+ *   publication        what the record "publish" announces, then interrupt lines, then the slot's
+ *                      answer (or the ring's read pointer)
  *
  * So: in_transaction set: roll back and run the event again. Not set, slot INPROCESS, done: only
  * the publication is missing. Not set, not done: the request had not begun.
+ *
+ * "publish" (publish.h) is a record of the same kind: a queue of stores to guest memory.
+ *
+ *   announced          at, len, old, value; then count + 1. In the event, for after its commit
+ *   committed          the store; then stored + 1; and so on; then count = 0
+ *
+ * So: in_transaction set: count = 0, the event announces again. Not set, count > stored: the store
+ * number `stored` may have happened, and the guest may have seen it and used the descriptor again;
+ * those behind it have not. Each is done where the guest's memory still is `old`, or, of 16 bytes,
+ * has the low half of `value` only, which says nothing to a guest. (What cannot be told apart is
+ * the one store `stored`, of a guest that has put back the very same bytes meanwhile.)
  */
 #ifndef HW_CORE_JOURNAL_H
 #define HW_CORE_JOURNAL_H
 
 #include "hw/core/arena.h"
+#include "hw/core/publish.h"
 #include "ioreq/request.h"
 
 #define JOURNAL_VCPUS  128
@@ -60,6 +73,17 @@ enum event_kind {
     A(S, uint64_t, log_how, JOURNAL_LOG, ANY, 1) /* see journal_log_how() */
 /* clang-format on */
 STATE_DEFINE(journal, JOURNAL_STATE);
+
+/* clang-format off */
+#define PUBLISH_STATE(F, A, S)                                                                     \
+    F(S, uint32_t, count, PUBLISH_STORES, 1)                                                       \
+    F(S, uint32_t, stored, PUBLISH_STORES, 1) /* of them; means nothing with count 0 */            \
+    A(S, uint64_t, at, PUBLISH_STORES, ANY, 1)                                                     \
+    A(S, uint8_t, len, PUBLISH_STORES, PUBLISH_BYTES, 1)                                           \
+    A(S, uint64_t, old, PUBLISH_STORES * 2, ANY, 1) /* two for each, the second for 16 bytes */    \
+    A(S, uint64_t, value, PUBLISH_STORES * 2, ANY, 1)
+/* clang-format on */
+STATE_DEFINE(publish, PUBLISH_STATE);
 
 /* Everything of a request but address and data: count, size, type, flags, vCPU. */
 static inline uint64_t journal_log_how(const struct request *r)

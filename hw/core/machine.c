@@ -13,7 +13,7 @@
 int machine_new(struct hv *hv, struct arena *arena, struct machine **out, struct error *e)
 {
     struct machine *m = calloc(1, sizeof *m);
-    struct arena_record *journal;
+    struct arena_record *journal, *publish;
     int err = -ENOMEM;
 
     if (!m)
@@ -35,11 +35,13 @@ int machine_new(struct hv *hv, struct arena *arena, struct machine **out, struct
     }
     m->s = arena_at(arena, m->record->state);
     journal = arena_add(arena, "journal", 0, 1, &journal_desc, e);
-    if (!journal) {
+    publish = journal ? arena_add(arena, "publish", 0, 1, &publish_desc, e) : NULL;
+    if (!publish) {
         err = -ENOSPC;
         goto free;
     }
     m->j = arena_at(arena, journal->state);
+    m->p = arena_at(arena, publish->state);
     m->progress = &m->unwatched;
     if (!arena->adopted) {
         m->s->host_base = hv->ops->now(hv);
@@ -197,6 +199,7 @@ int machine_add(struct machine *m, const struct device_row *row, struct error *e
 void machine_reset(struct machine *m)
 {
     m->s->unplugged = 0;
+    memset(m->s->hidden, 0, sizeof m->s->hidden);
     for (struct device *d = m->first; d; d = d->next) {
         if (d->unplugged) {
             d->unplugged = false;
@@ -373,6 +376,8 @@ static int device_loaded(struct device *d, struct error *e)
         if (err < 0)
             return err;
     }
+    if (d->pci && d->m->s->hidden[d->place])
+        pci_hide(d);
     if (d->pci)
         pci_loaded(d);
     if (d->ops->loaded) {
@@ -410,6 +415,7 @@ int machine_loaded(struct machine *m, struct error *e)
 
     if (err < 0)
         return err;
+    publish_forget(m); /* a saved machine owes its guest nothing */
     /* Guest time goes on from where it stood, by this host's clock. */
     m->s->host_base = m->hv->ops->now(m->hv);
     m->deadline_stale = true;

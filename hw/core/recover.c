@@ -103,6 +103,8 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
     bool inside = m->arena->h->in_transaction;
     int err = state_check("journal", &journal_desc, m->j, e);
 
+    if (err == 0)
+        err = state_check("publish", &publish_desc, m->p, e);
     if (err < 0)
         return err;
     /* It ends with the commit, behind all that a later successor would have to do if we die here.
@@ -123,7 +125,10 @@ int recover_state(struct machine *m, bool own_fault, struct error *e)
             give_up(m);
             m->dropped = m->j->kind == EVENT_REQUEST;
         }
+        publish_forget(m);
         arena_commit(m->arena);
+    } else {
+        publish_late(m);
     }
     m->j->move_nr = 0;
     for (struct device *d = m->first; d; d = d->next)

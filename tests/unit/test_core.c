@@ -447,6 +447,128 @@ TEST(core, xsa180_log_is_limited)
     log_set_level(LOG_INFO);
 }
 
+static void hide(struct device *d, void *arg)
+{
+    (void)arg;
+    device_hide(d);
+}
+
+TEST(core, a_function_off_the_bus_stays_off)
+{
+    struct error e = { "" };
+
+    bench_cfg_write(b, DEVFN, PCI_BAR0 + 4, 4, 0xc000);
+    bench_cfg_write(b, DEVFN, PCI_COMMAND, 2, PCI_COMMAND_IO);
+    device_event(machine_find(b->m, "probe-pci", 0), hide, NULL);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), UINT32_MAX);
+    EXPECT_TRUE(!sim_has_pci(b->hv, DEVFN) && !sim_has_range(b->hv, HV_PIO, 0xc000, 16));
+    bench_save_and_load(b);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), UINT32_MAX);
+    EXPECT_TRUE(!sim_has_pci(b->hv, DEVFN) && !sim_has_range(b->hv, HV_PIO, 0xc000, 16));
+    EXPECT_EQ(machine_adopted(b->m, false, &e), 0);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), UINT32_MAX);
+    machine_reset(b->m);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), 0x12341af4);
+    EXPECT_TRUE(sim_has_pci(b->hv, DEVFN));
+    bench_save_and_load(b);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), 0x12341af4);
+}
+
+/* An event that hides one and then dies has not hidden it. */
+TEST(core, a_hidden_function_comes_back_with_the_event)
+{
+    struct device *d = machine_find(b->m, "probe-pci", 0);
+
+    EXPECT_TRUE(event_begin(d));
+    device_hide(d);
+    arena_rollback(&b->arena);
+    EXPECT_EQ(b->m->s->hidden[d->place], 0);
+}
+
+/* --- Stores that the guest sees when the event has committed (publish.h). */
+
+static uint64_t ram64(struct bench *b, uint64_t at)
+{
+    uint64_t v;
+
+    bench_ram_get(b, at, &v, sizeof v);
+    return v;
+}
+
+TEST(core, announced_stores_come_after_the_commit)
+{
+    struct device *d = &the_probe(b)->dev;
+    const uint64_t old[2] = { 0 }, value[2] = { 0x1111, 0x2222 };
+
+    sim_dirty_clear(b->hv);
+    EXPECT_TRUE(event_begin(d));
+    EXPECT_TRUE(device_publish(d, GPA(0x5ff8), old, value, 16));
+    EXPECT_TRUE(device_publish(d, GPA(0x7004), old, value, 4));
+    EXPECT_EQ(device_publish_room(d), PUBLISH_STORES - 2);
+    EXPECT_EQ(ram64(b, 0x5ff8), 0);
+    event_end(d);
+    EXPECT_EQ(ram64(b, 0x5ff8), 0x1111);
+    EXPECT_EQ(ram64(b, 0x6000), 0x2222);
+    EXPECT_EQ(ram64(b, 0x7000), UINT64_C(0x1111) << 32);
+    EXPECT_TRUE(sim_dirty(b->hv, 5) && sim_dirty(b->hv, 6) && sim_dirty(b->hv, 7));
+    EXPECT_EQ(device_publish_room(d), PUBLISH_STORES);
+}
+
+TEST(core, a_page_that_is_gone_costs_one_announced_store)
+{
+    struct device *d = &the_probe(b)->dev;
+    const uint64_t old = 0, value = 7;
+
+    sim_balloon_out(b->hv, 2);
+    EXPECT_TRUE(event_begin(d));
+    EXPECT_TRUE(device_publish(d, GPA(0x2000), &old, &value, 8));
+    EXPECT_TRUE(device_publish(d, GPA(0x3004), &old, &value, 8)); /* the guest's mistake */
+    EXPECT_TRUE(device_publish(d, GPA(0x4000), &old, &value, 8));
+    event_end(d);
+    EXPECT_EQ(ram64(b, 0x3004), 0);
+    EXPECT_EQ(ram64(b, 0x4000), 7);
+}
+
+TEST(core, announced_stores_have_a_limit_and_obey_the_bus_master_bit)
+{
+    struct device *d = &the_probe(b)->dev, *pci = machine_find(b->m, "probe-pci", 0);
+    const uint64_t old = 0, value = 7;
+
+    EXPECT_TRUE(event_begin(d));
+    for (unsigned i = 0; i < PUBLISH_STORES; i++)
+        EXPECT_TRUE(device_publish(d, GPA(0x4000 + 8 * i), &old, &value, 8));
+    EXPECT_TRUE(!device_publish(d, GPA(0x5000), &old, &value, 8));
+    event_end(d);
+    EXPECT_EQ(ram64(b, 0x4000 + 8 * (PUBLISH_STORES - 1)), 7);
+    EXPECT_TRUE(event_begin(pci));
+    EXPECT_TRUE(!device_publish(pci, GPA(0x5000), &old, &value, 8));
+    event_end(pci);
+    EXPECT_EQ(ram64(b, 0x5000), 0);
+}
+
+/* A descriptor that is known to be done belongs to the guest, even if it looks as it did before. */
+TEST(core, a_successor_leaves_alone_what_is_stored)
+{
+    struct publish_state *p = b->m->p;
+    struct error e = { "" };
+
+    for (unsigned i = 0; i < 4; i++) {
+        p->at[i] = 0x4000 + 8 * i;
+        p->len[i] = 8;
+        p->value[2 * (size_t)i] = 7;
+    }
+    p->stored = 1;
+    p->count = 4;
+    bench_ram_put(b, 0x4010, "used", 4);
+    EXPECT_EQ(machine_adopted(b->m, false, &e), 0);
+    EXPECT_EQ(ram64(b, 0x4000), 0);
+    EXPECT_EQ(ram64(b, 0x4008), 7);
+    EXPECT_TRUE(ram64(b, 0x4010) != 7);
+    EXPECT_EQ(ram64(b, 0x4018), 7);
+    p->count = PUBLISH_STORES + 1;
+    EXPECT_EQ(machine_adopted(b->m, false, &e), -EINVAL);
+}
+
 int main(int argc, char **argv)
 {
     return bench_main(argc, argv);

@@ -187,9 +187,13 @@ static bool device_type(void *vm, unsigned i, struct vm_device_type *out)
     };
 
     (void)vm;
-    if (i < ARRAY_SIZE(types))
+    if (i < ARRAY_SIZE(types)) {
         *out = types[i];
-    return i < ARRAY_SIZE(types);
+        return true;
+    }
+    *out = (struct vm_device_type){ pc_nic_name(i - (unsigned)ARRAY_SIZE(types)), "pci-device",
+                                    false };
+    return out->name != NULL;
 }
 
 /* Completions come from the loop; what they did to interrupt lines is delivered after each turn. */
