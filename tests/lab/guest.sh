@@ -24,7 +24,8 @@ lab=$(cd "${1:-$here/../../build}/lab" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 cc=${CC:-gcc}
 grub_files=/usr/lib/grub/i386-pc
-guest_modules="ata_piix ata_generic sd_mod sr_mod xen-blkfront xen-kbdfront isofs psmouse"
+guest_modules="ata_piix ata_generic sd_mod sr_mod xen-blkfront xen-kbdfront isofs psmouse
+e1000 8139cp"
 guest_tools="pattern steady next-step"
 pv_modules="xen-blkfront crc32c_generic ext4"
 pv_tools="pattern next-step disk-bench"
