@@ -217,10 +217,10 @@ static void successor_refuses(void **state)
     quit(f, &w);
 }
 
-/* --- Arenas of former builds. `arena.layout1` is what one left when it handed over, SCRATCH 0x33, up
- * to the last byte that is not 0; `arena.layout2` of one configured with --test-layout=2. A version
- * that no longer understands the first cannot be upgraded to. To store what this build leaves:
- * HVMDM_STORE_ARENA=FILE build/tests/unit-domain. */
+/* --- Arenas of former builds. `arena.layout1` is what one left when it handed over, SCRATCH 0x33,
+ * up to the last byte that is not 0; `arena.layout2` of one configured with --test-layout=2. A
+ * version that no longer understands the first cannot be upgraded to. To store what this build
+ * leaves: HVMDM_STORE_ARENA=FILE build/tests/unit-domain. */
 
 static int stored_arena(const char *path)
 {
