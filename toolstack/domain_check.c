@@ -7,8 +7,10 @@
  * on the simulator, with disks of the right sizes and nothing on them, and takes that copy.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -208,7 +210,13 @@ int domain_check_arena_confined(int fd, bool no_sandbox, struct error *e)
                                  .uid = HVMDM_UID_BASE + CHECK_DOMID,
                                  .gid = HVMDM_UID_BASE + CHECK_DOMID,
                                  .profile = SANDBOX_MODEL };
+    const pid_t parent = getppid();
     int err = geteuid() == 0 ? sandbox_enter(&box, e) : 0;
 
-    return err < 0 ? err : domain_check_arena(fd, e);
+    if (err < 0)
+        return err;
+    /* The supervisor's death is ours; the change of ids has undone what it had set. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+        return error_set(e, -ESRCH, "whoever wanted to know about the state arena is gone");
+    return domain_check_arena(fd, e);
 }

@@ -6,7 +6,8 @@
  *
  * Each trial is a process of its own that opens what a worker has open, enters the sandbox as a
  * worker does, and makes one call. What has to come of it is in the table below, for both profiles.
- * tests/unit/test_sandbox.c runs them all; run in dom0 they show that its kernel keeps the promise.
+ * tests/unit/test_sandbox_calls.c runs them all; run in dom0 they show that its kernel keeps the
+ * promise, and there are more of them: with Xen handles that are restricted to a domain.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,7 @@
 #include <unistd.h>
 #ifdef CONFIG_XEN
 #include <xen/xen.h>
+#include <xen/sys/evtchn.h>
 #include <xen/sys/gntdev.h>
 #include <xen/sys/privcmd.h>
 #endif
@@ -40,7 +42,7 @@
 
 #include "toolstack/sandbox.h"
 
-enum { TRIALS = 80, TRIAL_SECONDS = 10, TRIAL_BYTES = 1 << 16, TRIAL_FAILED = 255 };
+enum { TRIALS = 96, TRIAL_SECONDS = 10, TRIAL_BYTES = 1 << 16, TRIAL_FAILED = 255 };
 
 /* What a worker has open. All of it is opened in the trial's process, by root. */
 struct things {
@@ -50,10 +52,13 @@ struct things {
     int pair[2];                /* a unix socket; pair[1] has a message with a descriptor */
     int pty;
     void *page;
+    int privcmd, evtchn; /* restricted to OWN_DOMAIN; -1: this is not dom0 */
 };
 
 /* Outcomes: 0 it worked, an errno that it got as answer, or death by a signal. */
 enum { WORKS = 0, DIES = 0x1000, SIGSYS_ = DIES + SIGSYS };
+
+enum { OWN_DOMAIN = 1, OTHER_DOMAIN = 2, DOMAIN_TRIALS = 6 };
 
 struct trial {
     const char *name;
@@ -400,16 +405,56 @@ static unsigned list_calls(const struct things *t, struct trial out[TRIALS])
 #endif
     };
 
-    static_assert(ARRAY_SIZE(calls) + ARRAY_SIZE(works) <= TRIALS, "room for all");
+    static_assert(ARRAY_SIZE(calls) + DOMAIN_TRIALS + ARRAY_SIZE(works) <= TRIALS, "room for all");
     memcpy(out, calls, sizeof calls);
     return ARRAY_SIZE(calls);
 }
+
+#ifdef CONFIG_XEN
+/* Another domain's memory, device model operations, event channels. Linux compares the domain
+ * before it looks at anything else; so neither domain has to exist, and what is empty does nothing
+ * where it is let through. */
+static unsigned list_domains(const struct things *t, struct trial out[DOMAIN_TRIALS])
+{
+    static const struct privcmd_dm_op own = { .dom = OWN_DOMAIN }, op = { .dom = OTHER_DOMAIN };
+    static const struct privcmd_mmapbatch old = { .dom = OTHER_DOMAIN };
+    static const struct privcmd_mmapbatch_v2 batch = { .dom = OTHER_DOMAIN };
+    static const struct privcmd_mmap_resource resource = { .dom = OTHER_DOMAIN };
+    static const struct ioctl_evtchn_bind_interdomain bind = { .remote_domain = OTHER_DOMAIN };
+    const struct trial calls[] = {
+        EACH("own-dm-op", WORKS, SIGSYS_, SYS_ioctl, t->privcmd, IOCTL_PRIVCMD_DM_OP, PTR(&own)),
+        EACH("other-dm-op", EPERM, SIGSYS_, SYS_ioctl, t->privcmd, IOCTL_PRIVCMD_DM_OP, PTR(&op)),
+        EACH("other-memory", EPERM, SIGSYS_, SYS_ioctl, t->privcmd, IOCTL_PRIVCMD_MMAPBATCH_V2,
+             PTR(&batch)),
+        EACH("other-memory-old", EPERM, SIGSYS_, SYS_ioctl, t->privcmd, IOCTL_PRIVCMD_MMAPBATCH,
+             PTR(&old)),
+        EACH("other-resource", EPERM, SIGSYS_, SYS_ioctl, t->privcmd, IOCTL_PRIVCMD_MMAP_RESOURCE,
+             PTR(&resource)),
+        BOTH("other-event-channel", EACCES, SYS_ioctl, t->evtchn, IOCTL_EVTCHN_BIND_INTERDOMAIN,
+             PTR(&bind)),
+    };
+
+    static_assert(ARRAY_SIZE(calls) == DOMAIN_TRIALS, "as many as there is room for");
+    if (t->privcmd < 0)
+        return 0;
+    memcpy(out, calls, sizeof calls);
+    return ARRAY_SIZE(calls);
+}
+#else
+static unsigned list_domains(const struct things *t, struct trial out[DOMAIN_TRIALS])
+{
+    (void)t;
+    (void)out;
+    return 0;
+}
+#endif
 /* clang-format on */
 
 static unsigned list_trials(const struct things *t, struct trial out[TRIALS])
 {
     unsigned n = list_calls(t, out);
 
+    n += list_domains(t, out + n);
     memcpy(out + n, works, sizeof works);
     return n + (unsigned)ARRAY_SIZE(works);
 }
@@ -424,6 +469,47 @@ static int listen_somewhere(int fd)
         return -1;
     return listen(fd, 1);
 }
+
+#ifdef CONFIG_XEN
+#define PRIVCMD "/dev/xen/privcmd"
+
+/* As the libraries restrict them (xentoolcore_restrict_all(), xenevtchn_restrict()). Not dom0: 0,
+ * and there are none. */
+static int open_restricted(struct things *t)
+{
+    const struct ioctl_evtchn_restrict_domid evtchn = { .domid = OWN_DOMAIN };
+    const domid_t domid = OWN_DOMAIN;
+
+    t->privcmd = open(PRIVCMD, O_RDWR | O_CLOEXEC);
+    if (t->privcmd < 0)
+        return 0;
+    t->evtchn = open("/dev/xen/evtchn", O_RDWR | O_CLOEXEC);
+    return t->evtchn < 0 || ioctl(t->privcmd, IOCTL_PRIVCMD_RESTRICT, &domid) < 0 ||
+                   ioctl(t->evtchn, IOCTL_EVTCHN_RESTRICT_DOMID, &evtchn) < 0
+               ? -errno
+               : 0;
+}
+
+static bool is_dom0(void)
+{
+    int fd = open(PRIVCMD, O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+#else
+static int open_restricted(struct things *t)
+{
+    (void)t;
+    return 0;
+}
+
+static bool is_dom0(void)
+{
+    return false;
+}
+#endif
 
 static int open_things(struct things *t)
 {
@@ -443,7 +529,7 @@ static int open_things(struct things *t)
         listen_somewhere(t->listener) < 0 ||
         getsockname(t->listener, (struct sockaddr *)&a, &size) < 0 ||
         connect(t->client, (struct sockaddr *)&a, size) < 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, t->pair) < 0)
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, t->pair) < 0 || open_restricted(t) < 0)
         return -errno;
     return pass_fd(t->pair[0], t->image);
 }
@@ -466,7 +552,7 @@ static void run_inside(unsigned number, enum sandbox_profile profile, pid_t pare
     };
     const struct sigaction act = { .sa_sigaction = on_refused,
                                    .sa_flags = SA_SIGINFO | SA_NODEFER };
-    struct things t = { .parent = parent };
+    struct things t = { .parent = parent, .privcmd = -1, .evtchn = -1 };
     struct trial list[TRIALS], *trial = &list[number];
     struct error e = { "" };
 
@@ -527,7 +613,7 @@ static int usage(const struct trial *list, unsigned n)
 
 int sandbox_test_main(int argc, char **argv)
 {
-    const struct things nothing = { 0 };
+    const struct things nothing = { .privcmd = is_dom0() ? 0 : -1 }; /* what names need */
     enum sandbox_profile profile = SANDBOX_MODEL;
     struct trial list[TRIALS];
     unsigned n, ran = 0, bad = 0;

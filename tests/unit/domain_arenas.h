@@ -114,6 +114,48 @@ static void check_confined(int fd)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* In the supervisor's place; `end` stays open for as long as the trial's process lives. */
+static void try_for_ever(int fd, int end)
+{
+    struct error e = { "" };
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || domain_check_arena_confined(fd, false, &e) < 0)
+            _exit(1);
+        while (write(end, "x", 1) == 1)
+            nanosleep(&(struct timespec){ .tv_sec = 20 }, NULL);
+        _exit(1);
+    }
+    waitpid(pid, NULL, 0);
+    _exit(1);
+}
+
+/* Who dies with it though it is somebody else by then. */
+static void trial_ends_with_its_supervisor(void **state)
+{
+    struct fixture *f = *state;
+    struct worker w = up(f, 0);
+    struct pollfd end = { .events = POLLIN };
+    int pipes[2];
+    pid_t pid;
+    char byte;
+
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0)
+        try_for_ever(find_held(f, "arena")->fd, pipes[1]);
+    close(pipes[1]);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    end.fd = pipes[0];
+    assert_int_equal(poll(&end, 1, 1000), 1);
+    assert_int_equal(read(pipes[0], &byte, 1), 0);
+    close(pipes[0]);
+    quit(f, &w);
+}
+
 /* The guest runs while this is tried, and notices nothing. */
 static void trial_adoption(void **state)
 {
@@ -183,6 +225,74 @@ static void successor_refuses(void **state)
     assert_int_equal(in(f, &w, SCRATCH), 0x11);
     quit(f, &w);
 }
+
+/* --- Arenas of former builds. `arena.layout1` is what one left when it handed over, SCRATCH 0x33,
+ * up to the last byte that is not 0; `arena.layout2` of one configured with --test-layout=2. A
+ * version that no longer understands the first cannot be upgraded to. To store what this build
+ * leaves: HVMDM_STORE_ARENA=FILE build/tests/unit-domain. */
+
+static int stored_arena(const char *path)
+{
+    int from = open(path, O_RDONLY | O_CLOEXEC), fd = memfd_create("stored", MFD_CLOEXEC);
+
+    if (from < 0)
+        fail_msg("%s: %s (tests are run in the top directory)", path, strerror(errno));
+    assert_int_equal(ftruncate(fd, DOMAIN_ARENA_BYTES), 0);
+    assert_true(sendfile(fd, from, NULL, DOMAIN_ARENA_BYTES) > 0);
+    close(from);
+    return fd;
+}
+
+static void store_arena(int from, const char *path)
+{
+    const char *bytes = mmap(NULL, DOMAIN_ARENA_BYTES, PROT_READ, MAP_SHARED, from, 0);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    size_t n = DOMAIN_ARENA_BYTES;
+
+    assert_true(bytes != MAP_FAILED);
+    while (n && !bytes[n - 1])
+        n--;
+    assert_int_equal(write(fd, bytes, n), n);
+    close(fd);
+    munmap((void *)(uintptr_t)bytes, DOMAIN_ARENA_BYTES);
+}
+
+static void upgrade_from_a_stored_arena(void **state)
+{
+    const char *path = getenv("HVMDM_STORE_ARENA");
+    struct fixture *f = *state;
+    struct worker old = up(f, 0), w;
+    struct held *h = find_held(f, "arena");
+
+    out(f, &old, SCRATCH, path ? 0x33 : 0x77);
+    tell(&old, SUPERVISED_HAND_OVER, 1);
+    serve_until(f, &old, SUPERVISED_HANDED_OVER);
+    if (path)
+        store_arena(h->fd, path);
+    close(h->fd);
+    h->fd = stored_arena(path ? path : "tests/unit/arena.layout1");
+    w = start(f, SUPERVISED_UPGRADE);
+    serve_until(f, &w, SUPERVISED_READY);
+    tell(&old, SUPERVISED_QUIT, 0);
+    assert_int_equal(reap(f, &old), 0);
+    assert_int_equal(in(f, &w, SCRATCH), 0x33);
+    quit(f, &w);
+}
+
+#ifndef HVMDM_TEST_LAYOUT
+static void downgrade_from_a_stored_arena(void **state)
+{
+    int fd = stored_arena("tests/unit/arena.layout2");
+    struct error e = { "" };
+
+    (void)state;
+    assert_true(domain_check_arena(fd, &e) < 0);
+    assert_non_null(strstr(e.text, "test_layout is not known to this version"));
+    close(fd);
+}
+#endif
+
+/* --- */
 
 /* The copy is the supervisor's before the old arena is given up, and good for what comes then. */
 static void upgrade_to_another_layout(void **state)

@@ -423,6 +423,11 @@ int main(void)
         LIFE(trial_adoption),
         LIFE(successor_refuses),
         LIFE(upgrade_to_another_layout),
+        LIFE(upgrade_from_a_stored_arena),
+#ifndef HVMDM_TEST_LAYOUT
+        LIFE(downgrade_from_a_stored_arena),
+#endif
+        LIFE(trial_ends_with_its_supervisor),
         LIFE(unplugged_disk_is_given_up),
         LIFE(unplugged_disk_is_given_up_later),
         LIFE(medium_follows),

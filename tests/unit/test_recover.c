@@ -31,7 +31,7 @@
 extern const struct device_ops pciconf_ops, i8042_ops, uart16550_ops, piix3_ide_ops, piix4_pm_ops;
 extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops;
 
-enum { IDE_DEVFN = 1 << 3 | 1, PM_DEVFN = 1 << 3 | 3, BM = 0xc000 };
+enum { IDE_DEVFN = 1 << 3 | 1, PM_DEVFN = 1 << 3 | 3, BM = 0xc000, PM = 0xb000 };
 enum { VRAM_GFN = 0x2000, VRAM_BYTES = 1 << 20, DISK_BYTES = 64 * 512 };
 enum { WINDOW = 0x10000, WINDOW_BYTES = 0x4000, ARENA_MOST_BYTES = 512 * 1024, POINTS = 4096 };
 
@@ -142,6 +142,11 @@ static struct bench *board(void)
         { .ops = &uart16550_ops, .base = { 0x3f8 }, .isa_irq = { 4 } },
         { .ops = &xen_platform_ops, .devfn = ANY_PCI, .base = { 0x10 } },
         { .ops = &card_ops, .base = { CARD }, .isa_irq = { CARD_IRQ } },
+        { .ops = &piix4_pm_ops,
+          .base = { PM, 0xb2, 0xafe0, 0xaf00, 0xae00 },
+          .isa_irq = { 9 },
+          .devfn = PM_DEVFN,
+          .host = { .vcpus = 2 } },
     };
 
     *medium_held = true;
@@ -391,16 +396,27 @@ static void driver(struct bench *b)
     {                                                                                              \
         .type = REQ_COPY, .addr = (a), .size = (n), .count = 1, .read = (rd), .data = (v)          \
     }
+#define CONFIG(devfn, reg, n, rd, v)                                                               \
+    {                                                                                              \
+        .type = REQ_PCI_CONFIG, .addr = (uint64_t)(devfn) << 32 | (reg), .size = (n), .count = 1,  \
+        .read = (rd), .data = (v)                                                                  \
+    }
 
 static const struct event events[] = {
     { "nobody's port", nothing, PIO(0x3e8, 1, true, 0), .later = 0 },
     { "configuration address", nothing, PIO(0xcf8, 4, false, 0x80000800), .later = 0 },
+    { "configuration read", dma_read_ready, CONFIG(IDE_DEVFN, 0x20, 4, true, 0), .later = 0 },
+    { "I/O window moves", dma_read_ready, CONFIG(IDE_DEVFN, 0x20, 4, false, 0xc101), .later = 0 },
+    { "I/O window is switched off", dma_read_ready, CONFIG(IDE_DEVFN, 0x04, 2, false, 0),
+      .later = 0 },
     { "keyboard command", mouse_on, PIO(0x60, 1, false, 0xf2), .later = 1000000 },
     { "keyboard data read", keyboard_answer_waits, PIO(0x60, 1, true, 0), .later = 1000000 },
     { "serial received byte", uart_received, PIO(0x3f8, 1, true, 0), .later = 0 },
     { "serial interrupt identification", uart_received, PIO(0x3fa, 1, true, 0), .later = 0 },
     { "serial sends", uart_on, PIO(0x3f8, 1, false, 'a'), .later = 1000000 },
     { "IDE read command", ide_select, PIO(0x1f7, 1, false, 0x20), .later = 1000 },
+    { "IDE flush command", ide_select, PIO(0x1f7, 1, false, 0xe7), .later = 1000 },
+    { "IDE software reset", ide_reading, PIO(0x3f6, 1, false, 4), .later = 1000 },
     { "IDE status read", ide_reading, PIO(0x1f7, 1, true, 0), .later = 0 },
     { "IDE data word", ide_reading, PIO(0x1f0, 2, true, 0), .later = 0 },
     { "IDE sector in", ide_reading, REP(0x1f0, 2, true, 256), .later = 1000 },
@@ -415,6 +431,7 @@ static const struct event events[] = {
       .twice = true },
     { "invalidate", planar, { .type = REQ_INVALIDATE, .size = 4, .data = UINT64_MAX }, .later = 0 },
     { "unplug", dma_read_ready, PIO(0x10, 2, false, 1), .later = 1000, .twice = true },
+    { "power off", nothing, PIO(PM + 4, 2, false, 0x2000), .later = 1000 },
     { "IDE DMA read past the end of memory", dma_read_past_end, PIO(BM, 1, false, 9), .later = 1 },
     { "CD packet", packet_nearly_there, PIO(0x170, 2, false, 0), .later = 1000 },
     { "IDE DMA read is done", dma_read_in_flight, .host = disk_is_done, .later = 1000 },

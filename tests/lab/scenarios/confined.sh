@@ -46,6 +46,7 @@ for profile in model pv; do
     /usr/libexec/hvmdm-model --sandbox-test $profile all >trial.out 2>&1 ||
         fail "confinement as $profile: $(tail -n 5 trial.out)"
     say "$profile: $(wc -l <trial.out) lines, the last: $(tail -n 1 trial.out)"
+    expect "$profile: handles of this dom0 were tried" grep -q "^ok  *other-event-channel:" trial.out
 done
 
 guest_create open memory=64 'device_model_args_hvm=["--no-sandbox"]' \

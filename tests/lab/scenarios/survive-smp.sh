@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# time-limit: 1500
+# time-limit: 1800
 #
 # Everything at once on four vCPUs: Linux writes and reads its emulated disk, prints to its serial port
-# and gives memory back and forth, while its device model is killed at random moments.
+# and gives memory back and forth, while its device model is killed at random moments, and upgraded.
 
 is_hvmdm || skip "only hvmdm survives this"
-count=15 mib=1
-[ "$LAB_SOAK" != 1 ] || { count=1000; mib=16; }
+count=15 mib=1 turns=2 # upgrades after each batch of deaths
+[ "$LAB_SOAK" != 1 ] || { count=1000; mib=16; turns=10; }
 emulated_writer smp serve $mib $((mib + 4)) "" vcpus=4
 wait_serial smp 600 "lab-guest: serving"
 guest_expect smp 30 "an emulated disk" "[ -b /dev/sda ]"
@@ -19,11 +19,27 @@ guest_expect smp 30 "work for screen and serial port" chatter_begin
     done
 ) >/dev/null 2>&1 &
 balloon=$!
-kills=0
+supervisor=$(dm_pid smp)
+upgrade_once()
+{
+    local model
+    wait_until 60 "an answer of the device model" eval "hvmdm-ctl smp status | grep -q running"
+    model=$(worker_pid smp model)
+    hvmdm-ctl smp upgrade >upgrade.out 2>&1 || fail "upgrade $upgraded: $(cat upgrade.out)"
+    expect "another device model than $model" another_worker smp model "$model"
+    upgraded=$((upgraded + 1))
+    doze 500
+}
+kills=0 upgraded=0 batches=0
 while [ $kills -lt $count ]; do
     kill_workers smp model $((count < 100 ? count : 100)) ""
-    say "$kills deaths"
+    batches=$((batches + 1))
+    while [ $upgraded -lt $((batches * turns)) ]; do
+        upgrade_once
+    done
+    say "$kills deaths, $upgraded upgrades"
 done
+expect "the same supervisor" [ "$(dm_pid smp)" = "$supervisor" ]
 memory_moved()
 {
     [ "$(wc -l <$guests/balloon)" -ge 2 ]
