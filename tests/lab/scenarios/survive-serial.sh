@@ -36,7 +36,10 @@ kill_workers pty model $count "payload: power off"
 wait_serial pty 600 "payload: power off"
 wait_gone pty 60
 kill $reader 2>/dev/null
-found=$(stream-diff $guests/pty.serial $lines) || fail "the terminal: $found"
+found=$(stream-diff $guests/pty.serial $lines) || {
+    cp $guests/pty.serial /results/
+    fail "the terminal: $found"
+}
 say "to a terminal, $kills deaths: $found"
 # shellcheck disable=SC2086 # six words
 set -- $found

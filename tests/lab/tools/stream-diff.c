@@ -7,11 +7,23 @@
  * 1: something else differs, which is named. FILE may end with what the firmware or another program
  * wrote: the comparison ends after LINES lines. It may begin with it too.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 16, SURE = 24, FAR = 4096 }; /* bytes; SURE alike in a row are the same place */
+/* Bytes; SURE alike in a row are the same place. Deaths may come so fast that there are not as many
+ * between what two of them did: then up to DEEP places of a host call each are taken together. */
+enum { LINE = 16, SURE = 24, FAR = 4096, CALL = 16, DEEP = 4 };
+
+struct stream {
+    const char *bytes;
+    size_t n, at;
+};
+
+struct damage {
+    unsigned long lost, repeated, places;
+};
 
 static char *whole(const char *path, size_t *size)
 {
@@ -33,64 +45,92 @@ static char *whole(const char *path, size_t *size)
     return bytes;
 }
 
-/* Bytes of `a` and `b` that are alike, at most SURE. */
-static int alike(const char *a, size_t na, const char *b, size_t nb)
+/* How many bytes of both are alike from here on, at most SURE; the end of both counts as all. */
+static size_t alike(struct stream sent, struct stream got)
 {
-    size_t n = SURE;
+    size_t n = 0;
 
-    n = na < n ? na : n;
-    n = nb < n ? nb : n;
-    return memcmp(a, b, n) == 0;
+    while (n < SURE && sent.at + n < sent.n && got.at + n < got.n &&
+           sent.bytes[sent.at + n] == got.bytes[got.at + n]) {
+        n++;
+    }
+    return sent.at + n == sent.n ? SURE : n;
+}
+
+/* Both go on where they are the same again, after at most `deep` places of at most `far` bytes;
+ * false: there is no such place. */
+static bool go_on(struct stream *sent, struct stream *got, int deep, size_t far,
+                  struct damage *damage)
+{
+    for (size_t i = 1; i <= far; i++) {
+        for (int repeated = 0; repeated < 2; repeated++) {
+            struct stream s = *sent, g = *got;
+            struct damage more = *damage;
+            size_t n;
+
+            if (repeated ? i > s.at || i > g.n - g.at : i > s.n - s.at) {
+                continue;
+            }
+            *(repeated ? &g.at : &s.at) += i;
+            *(repeated ? &more.repeated : &more.lost) += i;
+            more.places++;
+            n = alike(s, g);
+            if (n < SURE) {
+                s.at += n;
+                g.at += n;
+                if (n == 0 || deep == 1 || !go_on(&s, &g, deep - 1, far, &more)) {
+                    continue;
+                }
+            }
+            *sent = s;
+            *got = g;
+            *damage = more;
+            return true;
+        }
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
 {
-    size_t size, want = argc > 2 ? strtoul(argv[2], NULL, 0) * LINE : 0, at = 0, is = 0;
-    unsigned long lost = 0, repeated = 0, places = 0;
-    char *sent = malloc(want + LINE + 1), *got;
+    size_t lines = argc > 2 ? strtoul(argv[2], NULL, 0) : 0;
+    char *text = malloc(lines * LINE + LINE + 1);
+    struct stream sent = { text, lines * LINE, 0 }, got = { 0 };
+    struct damage damage = { 0 };
 
-    if (argc != 3 || !sent) {
+    if (argc != 3 || !text) {
         fprintf(stderr, "usage: stream-diff FILE LINES\n");
         return 2;
     }
-    for (size_t i = 0; i < want / LINE; i++) {
+    for (size_t i = 0; i < lines; i++) {
         char line[40];
 
         snprintf(line, sizeof line, "%08zu abcde\r\n", i);
-        memcpy(sent + i * LINE, line, LINE);
+        memcpy(text + i * LINE, line, LINE);
     }
-    got = whole(argv[1], &size);
-    while (is < size && !alike(got + is, size - is, sent, want)) {
-        is++; /* the firmware's greeting */
+    got.bytes = whole(argv[1], &got.n);
+    while (got.at < got.n && alike(sent, got) < SURE) {
+        got.at++; /* the firmware's greeting */
     }
-    while (at < want) {
-        size_t far = 1;
+    while (sent.at < sent.n) {
+        bool found;
 
-        if (is < size && sent[at] == got[is]) {
-            at++;
-            is++;
+        if (got.at < got.n && sent.bytes[sent.at] == got.bytes[got.at]) {
+            sent.at++;
+            got.at++;
             continue;
         }
-        for (; far < FAR; far++) {
-            if (at + far <= want && alike(sent + at + far, want - at - far, got + is, size - is)) {
-                lost += far;
-                at += far;
-                break;
-            }
-            if (is + far <= size && far <= at &&
-                alike(sent + at, want - at, got + is + far, size - is - far)) {
-                repeated += far;
-                is += far;
-                break;
-            }
+        found = false;
+        for (int deep = 1; deep <= DEEP && !found; deep++) {
+            found = go_on(&sent, &got, deep, CALL, &damage);
         }
-        if (far == FAR) {
-            printf("byte %zu of the file is no continuation of byte %zu of what was sent\n", is,
-                   at);
+        found = found || go_on(&sent, &got, 1, FAR, &damage);
+        if (!found) {
+            printf("byte %zu of the file is no continuation of byte %zu of what was sent\n", got.at,
+                   sent.at);
             return 1;
         }
-        places++;
     }
-    printf("lost %lu repeated %lu places %lu\n", lost, repeated, places);
+    printf("lost %lu repeated %lu places %lu\n", damage.lost, damage.repeated, damage.places);
     return 0;
 }
