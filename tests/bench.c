@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "hw/core/core.h"
+#include "net/net.h"
 #include "tests/generic.h"
 
 #define ARENA_BYTES (2u << 20)
@@ -72,6 +73,7 @@ static void free_backends(struct bench *b)
                 bench_disk_free(b->rows[i].host.disk[k]);
         if (b->rows[i].host.chr)
             bench_chardev_free(b->rows[i].host.chr);
+        net_close(b->rows[i].host.net);
     }
 }
 
