@@ -8,6 +8,7 @@
 
 #include "hw/core/core.h"
 #include "tests/generic.h"
+#include "tests/wire.h"
 
 #define ARENA_BYTES (2u << 20)
 
@@ -72,6 +73,7 @@ static void free_backends(struct bench *b)
                 bench_disk_free(b->rows[i].host.disk[k]);
         if (b->rows[i].host.chr)
             bench_chardev_free(b->rows[i].host.chr);
+        wire_free(b->rows[i].host.net);
     }
 }
 
