@@ -25,6 +25,7 @@ static bool offload_fits(const struct net_offload *o, size_t bytes)
 
 bool net_send(struct net *n, const struct net_offload *o, const struct iovec *iov, int niov)
 {
+    uint64_t dropped;
     size_t bytes = 0;
 
     for (int i = 0; i < niov; i++) {
@@ -37,8 +38,11 @@ bool net_send(struct net *n, const struct net_offload *o, const struct iovec *io
         n->stats.tx_dropped++;
         return true;
     }
+    dropped = n->stats.tx_dropped;
     if (!n->ops->send(n, o, iov, niov, bytes))
         return false;
+    if (n->stats.tx_dropped != dropped)
+        return true;
     n->stats.tx_frames++;
     n->stats.tx_bytes += bytes;
     return true;
@@ -46,13 +50,14 @@ bool net_send(struct net *n, const struct net_offload *o, const struct iovec *io
 
 void net_attach(struct net *n, const struct net_user *user, unsigned can)
 {
+    n->can = user ? can : 0;
     if (n->resting) {
         n->rested = user;
         return;
     }
     n->user = user;
     if (n->ops->can)
-        n->ops->can(n, user ? can : 0);
+        n->ops->can(n, n->can);
     if (user)
         net_kick(n);
 }
@@ -77,8 +82,11 @@ void net_rest(struct net *n, bool on)
     n->resting = on;
     if (n->ops->rest)
         n->ops->rest(n, on);
-    if (!on)
-        net_kick(n);
+    if (on)
+        return;
+    if (n->ops->can)
+        n->ops->can(n, n->can); /* who had the host's side meanwhile may have set something else */
+    net_kick(n);
 }
 
 void net_set_link(struct net *n, bool up)
@@ -88,8 +96,7 @@ void net_set_link(struct net *n, bool up)
     n->up = up;
     if (n->user && n->user->link)
         n->user->link(n->user->opaque, up);
-    if (up)
-        net_kick(n);
+    net_kick(n); /* out: what comes is dropped, not kept */
 }
 
 void net_close(struct net *n)

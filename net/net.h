@@ -71,8 +71,9 @@ struct net_user {
 /* What a kind of peer does. Each embeds struct net as its first member; tests plug in a peer in
  * memory (tests/wire.h) the same way. */
 struct net_ops {
+    /* As net_send(); checked already. What it drops, it counts in tx_dropped. */
     bool (*send)(struct net *n, const struct net_offload *o, const struct iovec *iov, int niov,
-                 size_t bytes);  /* as net_send(); checked already */
+                 size_t bytes);
     void (*kick)(struct net *n); /* as net_kick(); may be NULL */
     void (*can)(struct net *n,
                 unsigned what);           /* the card's NET_CAN_*; NULL: it gets plain frames */
@@ -89,6 +90,7 @@ struct net {
     bool up;                     /* the cable */
     bool resting;
     const struct net_user *rested;
+    unsigned can; /* what the card said last */
     struct {
         uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped, tx_dropped;
     } stats;

@@ -46,7 +46,8 @@ struct pci_function {
     F(S, uint64_t, host_base, ANY, 1)  /* host ns at that moment */                                \
     F(S, uint8_t, running, 1, 1)                                                                   \
     F(S, uint8_t, unplugged, 0xff, 1)            /* mask of Xen unplug requests so far */          \
-    A(S, uint8_t, fenced, MACHINE_DEVICES, 1, 1) /* by place on the board */
+    A(S, uint8_t, fenced, MACHINE_DEVICES, 1, 1) /* by place on the board */                       \
+    A(S, uint8_t, hidden, MACHINE_DEVICES, 1, 2) /* PCI functions that are off the bus, likewise */
 STATE_DEFINE(machine, MACHINE_STATE);
 
 struct irq_change {

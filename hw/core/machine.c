@@ -199,6 +199,7 @@ int machine_add(struct machine *m, const struct device_row *row, struct error *e
 void machine_reset(struct machine *m)
 {
     m->s->unplugged = 0;
+    memset(m->s->hidden, 0, sizeof m->s->hidden);
     for (struct device *d = m->first; d; d = d->next) {
         if (d->unplugged) {
             d->unplugged = false;
@@ -375,6 +376,8 @@ static int device_loaded(struct device *d, struct error *e)
         if (err < 0)
             return err;
     }
+    if (d->pci && d->m->s->hidden[d->place])
+        pci_hide(d);
     if (d->pci)
         pci_loaded(d);
     if (d->ops->loaded) {

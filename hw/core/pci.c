@@ -306,6 +306,8 @@ void pci_hide(struct device *d)
     if (!f || d->unplugged)
         return;
     d->unplugged = true;
+    arena_touch(d->m->arena, d->m->record);
+    d->m->s->hidden[d->place] = 1;
     arena_touch(d->m->arena, f->record);
     update_bars(f);
     d->m->hv->ops->unmap_pci(d->m->hv, f->devfn);

@@ -12,7 +12,7 @@
 set -eu
 
 build_packages="pkg-config libxen-dev libjansson-dev liburing-dev libaio-dev libpng-dev zlib1g-dev
-libseccomp-dev libcmocka-dev seabios ipxe-qemu clang clang-format clang-tidy libclang-rt-14-dev libc6-dev python3"
+libseccomp-dev libslirp-dev libcmocka-dev seabios ipxe-qemu clang clang-format clang-tidy libclang-rt-14-dev libc6-dev python3"
 
 lab_packages="qemu-system-x86 qemu-system-xen qemu-utils xen-hypervisor-4.17-amd64 xen-utils-4.17
 xen-utils-common xenstore-utils seabios ipxe-qemu busybox-static cpio kmod xorriso grub-common

@@ -20,6 +20,14 @@ static void older(struct arena_header *h)
     record_in(h, "pciconf")->nfields--;
 }
 
+/* As one that published nothing after its events. */
+static void no_publication(struct arena_header *h)
+{
+    struct arena_record *r = record_in(h, "publish");
+
+    memmove(r, r + 1, (size_t)(&h->record[--h->nrecords] - r) * sizeof *r);
+}
+
 static void newer(struct arena_header *h)
 {
     const struct arena_record *r = record_in(h, "pciconf");
@@ -77,6 +85,7 @@ static const struct {
     const char *why; /* NULL: an upgrade can take it */
 } arenas[] = {
     { older, NULL },
+    { no_publication, NULL },
     { newer, "later is not known to this version" },
     { more, "has a e1000 0, the configured one has not" },
     { no_magic, "no hvmdm state arena" },
@@ -147,7 +156,7 @@ static void successor_refuses(void **state)
     h = find_held(f, "arena");
     arena = *h;
     for (size_t i = 0; i < ARRAY_SIZE(arenas); i++) {
-        /* The first one is fine for an upgrade, but not after a death. */
+        /* Those are fine for an upgrade, but not after a death. */
         uint32_t death = arenas[i].why ? SUPERVISED_UPGRADE : SIGSEGV;
 
         h->fd = changed_arena(arena.fd, arenas[i].change);

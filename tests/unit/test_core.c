@@ -447,6 +447,44 @@ TEST(core, xsa180_log_is_limited)
     log_set_level(LOG_INFO);
 }
 
+static void hide(struct device *d, void *arg)
+{
+    (void)arg;
+    device_hide(d);
+}
+
+TEST(core, a_function_off_the_bus_stays_off)
+{
+    struct error e = { "" };
+
+    bench_cfg_write(b, DEVFN, PCI_BAR0 + 4, 4, 0xc000);
+    bench_cfg_write(b, DEVFN, PCI_COMMAND, 2, PCI_COMMAND_IO);
+    device_event(machine_find(b->m, "probe-pci", 0), hide, NULL);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), UINT32_MAX);
+    EXPECT_TRUE(!sim_has_pci(b->hv, DEVFN) && !sim_has_range(b->hv, HV_PIO, 0xc000, 16));
+    bench_save_and_load(b);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), UINT32_MAX);
+    EXPECT_TRUE(!sim_has_pci(b->hv, DEVFN) && !sim_has_range(b->hv, HV_PIO, 0xc000, 16));
+    EXPECT_EQ(machine_adopted(b->m, false, &e), 0);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), UINT32_MAX);
+    machine_reset(b->m);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), 0x12341af4);
+    EXPECT_TRUE(sim_has_pci(b->hv, DEVFN));
+    bench_save_and_load(b);
+    EXPECT_EQ(bench_cfg_read(b, DEVFN, PCI_VENDOR_ID, 4), 0x12341af4);
+}
+
+/* An event that hides one and then dies has not hidden it. */
+TEST(core, a_hidden_function_comes_back_with_the_event)
+{
+    struct device *d = machine_find(b->m, "probe-pci", 0);
+
+    EXPECT_TRUE(event_begin(d));
+    device_hide(d);
+    arena_rollback(&b->arena);
+    EXPECT_EQ(b->m->s->hidden[d->place], 0);
+}
+
 /* --- Stores that the guest sees when the event has committed (publish.h). */
 
 static uint64_t ram64(struct bench *b, uint64_t at)
