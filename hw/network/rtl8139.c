@@ -4,13 +4,13 @@
  *
  * Datasheet: Realtek RTL8139C+ (rev. 1.6), RTL8139C(L)+ and the RTL8139(A/B) programming guide.
  * Present:   C mode (ring of 8 to 64 KiB, four transmit descriptors) and C+ mode (descriptor rings,
- *            normal and high priority, checksum and large send offload, VLAN tags), EEPROM, filters,
- *            loopback, timer, tally counters, link state, expansion ROM.
- * Absent:    the wire's pace; early receive and transmit (a frame is always there as a whole, ERBCR
- *            and ERSR are 0); retransmission by CLRABT; frames beyond 4096 bytes and erroneous
- *            frames; power management, wake-up, flow control, CardBus, flash, big-endian mode.
- * Choice:    frames that come from the host are padded to 60 bytes, as they would be on a wire.
- * Files:     rtl8139_tx.c, rtl8139_rx.c, rtl8139_frame.c, rtl8139_eeprom.c.
+ *            normal and high priority, checksum and large send offload, VLAN tags), EEPROM,
+ * filters, loopback, timer, tally counters, link state, expansion ROM. Absent:    the wire's pace;
+ * early receive and transmit (a frame is always there as a whole, ERBCR and ERSR are 0);
+ * retransmission by CLRABT; frames beyond 4096 bytes and erroneous frames; power management,
+ * wake-up, flow control, CardBus, flash, big-endian mode. Choice:    frames that come from the host
+ * are padded to 60 bytes, as they would be on a wire. Files:     rtl8139_tx.c, rtl8139_rx.c,
+ * rtl8139_frame.c, rtl8139_eeprom.c.
  */
 #include "hw/network/rtl8139.h"
 

@@ -72,10 +72,10 @@ static_assert(sizeof(struct rtl8139_desc) == 16, "descriptor as the guest lays i
 #define DESC_OWN (UINT32_C(1) << 31)
 enum { DESC_EOR = 1 << 30, DESC_FS = 1 << 29, DESC_LS = 1 << 28 };
 enum {
-    DESC_RING = 64,       /* entries of a ring at most */
-    RING_TX = 0,          /* TNPDS */
-    RING_TX_HIGH = 1,     /* THPDS */
-    RING_RX = 2,          /* RDSAR */
+    DESC_RING = 64,   /* entries of a ring at most */
+    RING_TX = 0,      /* TNPDS */
+    RING_TX_HIGH = 1, /* THPDS */
+    RING_RX = 2,      /* RDSAR */
     RINGS = 3
 };
 
@@ -119,10 +119,10 @@ enum ee_state { EE_IDLE, EE_COMMAND, EE_READ, EE_DATA, EE_DONE };
     F(S, uint16_t, CPCR, ANY, 1)                                                                   \
     A(S, uint32_t, RDSAR, 2, ANY, 1)                                                               \
     F(S, uint8_t, ETTHR, ANY, 1)                                                                   \
-    F(S, uint8_t, link, 1, 1)                      /* the cable, as the guest was told */          \
-    F(S, uint8_t, tsd_at, 3, 1)                    /* the descriptor of C mode that is next */     \
+    F(S, uint8_t, link, 1, 1)                       /* the cable, as the guest was told */         \
+    F(S, uint8_t, tsd_at, 3, 1)                     /* the descriptor of C mode that is next */    \
     A(S, uint8_t, ring_at, RINGS, DESC_RING - 1, 1) /* the same of C+ mode */                      \
-    A(S, uint8_t, tx_left, 2, DESC_RING, 1)        /* frames until the next TPPoll */              \
+    A(S, uint8_t, tx_left, 2, DESC_RING, 1)         /* frames until the next TPPoll */             \
     F(S, uint64_t, tx_deadline, ANY, 1)                                                            \
     F(S, uint64_t, tctr_base, ANY, 1) /* guest ns when TCTR was 0 */                               \
     F(S, uint64_t, timer_deadline, ANY, 1)                                                         \

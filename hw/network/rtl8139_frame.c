@@ -111,8 +111,7 @@ void frame_complete(uint8_t *frame, size_t n, const struct net_offload *o)
 }
 
 /* Leave the sum at `offset` of the transport header to the host. */
-static void leave_sum(uint8_t *frame, const struct ipv4 *ip, unsigned offset,
-                      struct net_offload *o)
+static void leave_sum(uint8_t *frame, const struct ipv4 *ip, unsigned offset, struct net_offload *o)
 {
     put_be16(frame + ip->l4 + offset, fold(pseudo(frame, ip)));
     o->flags |= NET_NEEDS_CSUM;
@@ -145,8 +144,8 @@ bool frame_large_send(uint8_t *frame, size_t n, unsigned mss, struct net_offload
     struct ipv4 ip;
     size_t headers;
 
-    if (mss < MSS_MIN || !ipv4_parse(frame, n, true, &ip) || ip.proto != PROTO_TCP ||
-        ip.fragment || n - ip.l4 < TCP_MIN || n - ip.l3 > UINT16_MAX)
+    if (mss < MSS_MIN || !ipv4_parse(frame, n, true, &ip) || ip.proto != PROTO_TCP || ip.fragment ||
+        n - ip.l4 < TCP_MIN || n - ip.l3 > UINT16_MAX)
         return false;
     headers = ip.l4 + (size_t)(frame[ip.l4 + 12] >> 4) * 4;
     if (headers < ip.l4 + TCP_MIN || headers > n)

@@ -22,7 +22,7 @@ enum {
     DESC_PID_TCP = 1 << 16,
     DESC_PID_UDP = 2 << 16,
     DESC_PID_IP = 3 << 16,
-    DESC_TAVA = 1 << 16, /* of opts2 */
+    DESC_TAVA = 1 << 16,    /* of opts2 */
     DESC_STATUS_SHIFT = 11, /* MAR, PAM, BAR of C mode's status become bits 26 to 24 */
 };
 
@@ -34,7 +34,7 @@ static unsigned hash(const uint8_t *address)
     uint32_t crc = UINT32_MAX;
 
     for (unsigned i = 0; i < 48; i++) {
-        uint32_t bit = (crc >> 31) ^ (address[i / 8] >> (i % 8) & 1u);
+        uint32_t bit = crc >> 31 ^ ((uint32_t)address[i / 8] >> i % 8 & 1);
 
         crc = crc << 1 ^ (bit ? UINT32_C(0x04c11db7) : 0);
     }
@@ -230,8 +230,7 @@ static void desc_put(struct device *d, unsigned status, uint32_t n, bool verifie
     received(s, status);
 }
 
-void rtl8139_rx_frame(struct device *d, const struct net_offload *o, const uint8_t *frame,
-                      size_t n)
+void rtl8139_rx_frame(struct device *d, const struct net_offload *o, const uint8_t *frame, size_t n)
 {
     struct rtl8139_state *s = d->state;
     struct rtl8139 *c = (struct rtl8139 *)d;

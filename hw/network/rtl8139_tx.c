@@ -192,7 +192,7 @@ static bool next_is_ours(struct device *d, unsigned ring)
 /* The ring has nothing to send, as far as we know: the next TPPoll goes on with it. */
 static void ring_stop(struct rtl8139_state *s, unsigned ring)
 {
-    s->TPPOLL &= (uint8_t)~(ring == RING_TX ? TPPOLL_NPQ : TPPOLL_HPQ);
+    s->TPPOLL &= (uint8_t) ~(ring == RING_TX ? TPPOLL_NPQ : TPPOLL_HPQ);
     s->tx_left[ring] = 0;
     SET(s, ISR, TDU);
 }
