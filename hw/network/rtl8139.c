@@ -348,6 +348,13 @@ LOCKED(CONFIG1)
 LOCKED(CONFIG3)
 LOCKED(CONFIG4)
 
+static uint32_t aner_read(struct device *d)
+{
+    const struct rtl8139_state *s = d->state;
+
+    return s->link; /* the partner negotiates, too */
+}
+
 static uint32_t zero_read(struct device *d)
 {
     (void)d;
@@ -405,7 +412,7 @@ static const struct reg rtl8139_regs[] = {
     { "BMSR", 0x64, 2, AT(MULINT), .read = bmsr_read },
     { "ANAR", 0x66, 2, AT(ANAR), .reset = ANAR_DEFAULT, .rw = 0x2dff },
     { "ANLPAR", 0x68, 2, AT(ANLPAR), .rw = 0 },
-    { "ANER", 0x6a, 2, AT(MULINT), .read = zero_read },
+    { "ANER", 0x6a, 2, AT(MULINT), .read = aner_read },
     { "TDOKLADDR", 0x82, 2, AT(TDOKLADDR), .rw = 0 },
     { "CONFIG5", 0xd8, 1, AT(CONFIG5), .rw = 0x7f },
     { "CpCR", 0xe0, 2, AT(CPCR), .rw = 0x007b, .written = cpcr_written },
