@@ -343,6 +343,8 @@ static unsigned random_frame(uint8_t *frame, uint32_t *seed)
     put_be16(frame + 16, n < 14 ? n : n - 14);
     if (r & 0x200)
         memset(frame, 0xff, 6);
+    if ((r & 0x7000) == 0)
+        put_be16(frame + 16, r & 0x8000 ? 0xffff : n - 13 + (r >> 16 & 3));
     if (!(r & 0xc00))
         frame[14 + random_next(seed) % 60] = (uint8_t)random_next(seed);
     return n;
@@ -354,9 +356,10 @@ static void random_descriptors(struct bench *b, uint32_t *seed)
     static const uint32_t asks[] = { 0, 0, IPCS | TCPCS, IPCS | UDPCS, LGSEN | 100u << 16 };
     static const uint32_t sizes[] = { 0, 14, 60, 1536, 8191, 65535 };
     uint64_t ring = rings[random_next(seed) % 4];
-    unsigned n = 1 + random_next(seed) % 6, at = random_next(seed) % 64;
+    unsigned n = 1 + random_next(seed) % 6, at = random_next(seed) % 256;
     uint8_t frame[1514];
 
+    at = at < 64 ? at : 0; /* mostly where the card is */
     for (unsigned i = 0; i < n; i++) {
         uint32_t r = random_next(seed), v = OWN | asks[r % 5];
         uint64_t buffer = BUFFER + (r >> 4 & 0x3f) * 0x1000;
@@ -368,9 +371,9 @@ static void random_descriptors(struct bench *b, uint32_t *seed)
             bench_ram_put(b, buffer, frame, bytes);
         if (i == 0)
             v |= FS;
-        if (i + 1 == n || (r & 0x10000))
+        if (i + 1 == n || (r & 0x7010000) == 0)
             v |= LS;
-        if ((r & 0x60000) == 0)
+        if ((r & 0x860000) == 0)
             v |= EOR;
         if ((r & 0x780000) == 0)
             buffer = 0xfffffff0;
@@ -421,6 +424,10 @@ static void guest_step(struct bench *b, uint32_t *seed)
         random_descriptors(b, seed);
         break;
     case 4:
+        if (r & 0x1000)
+            out32(b, TNPDS, TX_RING); /* from its start */
+        out8(b, TPPOLL, NPQ);
+        break;
     case 5:
         out8(b, TPPOLL, r >> 4 & 0xc1);
         break;
