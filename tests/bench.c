@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "hw/core/core.h"
+#include "net/net.h"
 #include "tests/generic.h"
-#include "tests/wire.h"
 
 #define ARENA_BYTES (2u << 20)
 
@@ -73,7 +73,7 @@ static void free_backends(struct bench *b)
                 bench_disk_free(b->rows[i].host.disk[k]);
         if (b->rows[i].host.chr)
             bench_chardev_free(b->rows[i].host.chr);
-        wire_free(b->rows[i].host.net);
+        net_close(b->rows[i].host.net);
     }
 }
 

@@ -47,7 +47,8 @@ struct pci_function {
     F(S, uint8_t, running, 1, 1)                                                                   \
     F(S, uint8_t, unplugged, 0xff, 1)            /* mask of Xen unplug requests so far */          \
     A(S, uint8_t, fenced, MACHINE_DEVICES, 1, 1) /* by place on the board */                       \
-    A(S, uint8_t, hidden, MACHINE_DEVICES, 1, 2) /* PCI functions that are off the bus, likewise */
+    A(S, uint8_t, hidden, MACHINE_DEVICES, 1, 2) /* PCI functions that are off the bus, likewise   \
+                                                  */
 STATE_DEFINE(machine, MACHINE_STATE);
 
 struct irq_change {
@@ -111,10 +112,7 @@ void bus_run(struct machine *m, struct request *r);
 uint64_t bus_access(struct machine *m, struct bus *bus, uint64_t addr, unsigned width, bool read,
                     uint64_t value);
 
-/* regs.c: one access inside a region, in an event of its device. */
-uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, unsigned width);
-void region_write(struct device *d, const struct region *g, uint32_t offset, unsigned width,
-                  uint64_t value);
+/* regs.c; see device.h, too */
 void regs_reset(struct device *d);
 /* The register at an offset of a region, by table row or list of names; NULL if it has no name. */
 const char *region_register(const struct region *g, uint32_t offset);

@@ -44,6 +44,8 @@ struct reg {
     uint32_t rc;                                     /* reading clears */
     uint32_t (*read)(struct device *d);              /* instead of the field's value, if not NULL */
     void (*written)(struct device *d, uint32_t old); /* after the field took the new value */
+    uint16_t count; /* registers of a table, one after the other, whose fields are an array of the
+                       state (then without functions); 0 means 1 */
 };
 
 /* A window of ports or memory. Handlers see an offset below `size` and only widths they declared;
@@ -83,7 +85,13 @@ struct region {
 };
 
 /* For struct region: the registers behind its handlers. */
-#define NAMED(list)    .names = (list), .nnames = ARRAY_SIZE(list)
+#define NAMED(list) .names = (list), .nnames = ARRAY_SIZE(list)
+
+/* One access inside a region, as the bus does it, in an event of its device: for a device that has
+ * a window through which a guest names its registers. */
+uint64_t region_read(struct device *d, const struct region *g, uint32_t offset, unsigned width);
+void region_write(struct device *d, const struct region *g, uint32_t offset, unsigned width,
+                  uint64_t value);
 
 #define DEVICE_REGIONS 8
 #define DEVICE_IRQS    2

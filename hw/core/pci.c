@@ -17,16 +17,27 @@ static unsigned bar_reg(unsigned n)
     return n == 6 ? PCI_ROM : PCI_BAR0 + 4 * n;
 }
 
+static uint32_t rom_bar_size(const struct pci_function *f)
+{
+    uint32_t size = 0x800; /* the smallest ROM BAR there can be */
+
+    if (f->dev->host.rom_size == 0)
+        return 0;
+    while (size < f->dev->host.rom_size && size < f->desc->bar[6].size)
+        size *= 2;
+    return size;
+}
+
 static uint32_t bar_size(const struct pci_function *f, unsigned n)
 {
     uint32_t size = 0;
 
     if (f->desc->bar[n].kind == PCI_BAR_NONE)
         return 0;
+    if (f->desc->bar[n].kind == PCI_BAR_ROM)
+        return rom_bar_size(f);
     if (f->desc->bar_size)
         size = f->desc->bar_size(f->dev, n);
-    if (!size && f->desc->bar[n].kind == PCI_BAR_ROM && f->dev->host.rom_size == 0)
-        return 0;
     return size ? size : f->desc->bar[n].size;
 }
 
@@ -245,6 +256,32 @@ uint8_t *pci_config(struct device *d)
 bool pci_may_master(struct device *d)
 {
     return (le16(d->pci->config + PCI_COMMAND) & PCI_COMMAND_MASTER) && !d->unplugged;
+}
+
+uint32_t pci_rom_read_block(struct device *d, uint32_t offset, void *buf, uint32_t len)
+{
+    uint32_t n = offset < d->host.rom_size ? d->host.rom_size - offset : 0;
+
+    if (n > len)
+        n = len;
+    if (n)
+        memcpy(buf, d->host.rom + offset, n);
+    memset((uint8_t *)buf + n, 0xff, len - n);
+    return len;
+}
+
+uint64_t pci_rom_read(struct device *d, uint32_t offset, unsigned width)
+{
+    uint8_t bytes[8];
+
+    pci_rom_read_block(d, offset, bytes, width);
+    return load_le(bytes, width);
+}
+
+void pci_rom_write(struct device *d, uint32_t offset, unsigned width, uint64_t value)
+{
+    (void)offset, (void)width, (void)value;
+    d->stats.refused++;
 }
 
 /* The lowest free slot from 2 on: slots must follow the order of rows, since guests remember them.

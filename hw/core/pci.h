@@ -69,7 +69,8 @@ struct pci_desc {
     /* BAR n decodes at `base` now, or, with base UINT64_MAX, nowhere. For BARs with region -1
      * (memory that is guest RAM, such as VRAM). Not called while nothing changes. */
     void (*bar_moved)(struct device *d, unsigned n, uint64_t base);
-    /* BAR size may depend on the configuration (VRAM): overrides bar[n].size if not 0. */
+    /* BAR size may depend on the configuration (VRAM): overrides bar[n].size if not 0. That of an
+     * option ROM is what the image needs, up to bar[6].size. */
     uint32_t (*bar_size)(struct device *d, unsigned n);
 };
 
@@ -85,5 +86,17 @@ static inline uint32_t pci_config32(struct device *d, unsigned reg)
     return le32(pci_config(d) + (reg & 0xfc));
 }
 bool pci_may_master(struct device *d);
+
+/* The region of BAR 6 that shows the option ROM of the wiring, with ones behind its end; `max` as
+ * the size in bar[6]. */
+uint64_t pci_rom_read(struct device *d, uint32_t offset, unsigned width);
+void pci_rom_write(struct device *d, uint32_t offset, unsigned width, uint64_t value);
+uint32_t pci_rom_read_block(struct device *d, uint32_t offset, void *buf, uint32_t len);
+#define PCI_ROM_REGION(max)                                                                        \
+    {                                                                                              \
+        .name = "rom", .space = BUS_MMIO, .size = (max), .widths = 1 | 2 | 4 | 8,                  \
+        .read = pci_rom_read, .write = pci_rom_write, .read_block = pci_rom_read_block,            \
+        .constant = true                                                                           \
+    }
 
 #endif

@@ -6,10 +6,15 @@
 
 #include "hw/core/trace.h"
 
+static uint32_t reg_count(const struct reg *r)
+{
+    return r->count ? r->count : 1;
+}
+
 static const struct reg *reg_at(const struct region *g, uint32_t offset)
 {
     for (unsigned i = 0; i < g->nregs; i++)
-        if (offset - g->regs[i].offset < g->regs[i].width)
+        if (offset - g->regs[i].offset < g->regs[i].width * reg_count(&g->regs[i]))
             return &g->regs[i];
     return NULL;
 }
@@ -23,28 +28,32 @@ const char *region_register(const struct region *g, uint32_t offset)
     return offset < g->nnames ? g->names[offset] : NULL;
 }
 
-static uint32_t field_get(struct device *d, const struct reg *r)
+/* The field of register `i` of the row. */
+static char *field_of(struct device *d, const struct reg *r, uint32_t i)
 {
-    return (uint32_t)load_le((const char *)d->state + r->at, r->width);
+    return (char *)d->state + r->at + (size_t)i * r->width;
 }
 
-static uint32_t reg_read(struct device *d, const struct reg *r)
+static uint32_t reg_read(struct device *d, const struct reg *r, uint32_t i)
 {
-    uint32_t v = r->read ? r->read(d) : field_get(d, r);
+    char *field = field_of(d, r, i);
+    uint32_t v = r->read ? r->read(d) : (uint32_t)load_le(field, r->width);
 
     if (r->rc)
-        store_le((char *)d->state + r->at, r->width, field_get(d, r) & ~r->rc);
+        store_le(field, r->width, (uint32_t)load_le(field, r->width) & ~r->rc);
     return v;
 }
 
 /* `mask` has ones where the access carries bytes: a byte of a wider register leaves the rest. */
-static void reg_write(struct device *d, const struct reg *r, uint32_t value, uint32_t mask)
+static void reg_write(struct device *d, const struct reg *r, uint32_t i, uint32_t value,
+                      uint32_t mask)
 {
-    uint32_t old = field_get(d, r);
+    char *field = field_of(d, r, i);
+    uint32_t old = (uint32_t)load_le(field, r->width);
     uint32_t v = (old & ~(r->rw & mask)) | (value & r->rw & mask);
 
     v &= ~(value & r->w1c & mask);
-    store_le((char *)d->state + r->at, r->width, v);
+    store_le(field, r->width, v);
     if (r->written)
         r->written(d, old);
 }
@@ -84,9 +93,9 @@ static uint64_t read_part(struct device *d, const struct region *g, uint32_t off
     unsigned w;
 
     if (r) {
-        unsigned skip = offset - r->offset, left = r->width - skip;
+        unsigned skip = (offset - r->offset) % r->width, left = r->width - skip;
 
-        v = (uint64_t)reg_read(d, r) >> (skip * 8);
+        v = (uint64_t)reg_read(d, r, (offset - r->offset) / r->width) >> (skip * 8);
         *done = left < width ? left : width;
         trace_access(d, g->name, r->name, offset, *done, true, v & ones(*done), 1);
         return v & ones(*done);
@@ -134,11 +143,12 @@ static unsigned write_part(struct device *d, const struct region *g, uint32_t of
     unsigned w;
 
     if (r) {
-        unsigned skip = offset - r->offset, left = r->width - skip;
+        unsigned skip = (offset - r->offset) % r->width, left = r->width - skip;
 
         w = left < width ? left : width;
         trace_access(d, g->name, r->name, offset, w, false, value & ones(w), 1);
-        reg_write(d, r, (uint32_t)(value << (skip * 8)), (uint32_t)(ones(w) << (skip * 8)));
+        reg_write(d, r, (offset - r->offset) / r->width, (uint32_t)(value << (skip * 8)),
+                  (uint32_t)(ones(w) << (skip * 8)));
         return w;
     }
     if (g->nregs || !g->write)
@@ -168,7 +178,7 @@ void regs_reset(struct device *d)
         for (unsigned k = 0; k < d->ops->regions[i].nregs; k++) {
             const struct reg *r = &d->ops->regions[i].regs[k];
 
-            if (d->state && r->reset)
-                store_le((char *)d->state + r->at, r->width, r->reset);
+            for (uint32_t n = 0; d->state && r->reset && n < reg_count(r); n++)
+                store_le(field_of(d, r, n), r->width, r->reset);
         }
 }

@@ -181,47 +181,11 @@ static void mmio_write(struct device *d, uint32_t offset, unsigned width, uint64
     }
 }
 
-/* ---- ROM ---- */
-
-static uint32_t rom_read_block(struct device *d, uint32_t offset, void *buf, uint32_t len)
-{
-    uint32_t n = offset < d->host.rom_size ? d->host.rom_size - offset : 0;
-
-    if (n > len)
-        n = len;
-    if (n)
-        memcpy(buf, d->host.rom + offset, n);
-    memset((uint8_t *)buf + n, 0xff, len - n);
-    return len;
-}
-
-static uint64_t rom_read(struct device *d, uint32_t offset, unsigned width)
-{
-    uint8_t bytes[8];
-
-    rom_read_block(d, offset, bytes, width);
-    return load_le(bytes, width);
-}
-
-static void rom_write(struct device *d, uint32_t offset, unsigned width, uint64_t value)
-{
-    (void)offset, (void)width, (void)value;
-    d->stats.refused++;
-}
-
 /* ---- PCI ---- */
 
 static uint32_t stdvga_bar_size(struct device *d, unsigned n)
 {
-    uint32_t size = 0x800; /* the smallest ROM BAR there can be */
-
-    if (n == 0)
-        return d->host.vram_bytes;
-    if (n != 6 || d->host.rom_size == 0)
-        return 0;
-    while (size < d->host.rom_size && size < ROM_MAX)
-        size *= 2;
-    return size;
+    return n == 0 ? d->host.vram_bytes : 0;
 }
 
 /* Video memory follows BAR0 and rests at its parking place while the BAR is off. A move that fails
@@ -381,14 +345,7 @@ static const struct region stdvga_regions[] = {
                       .widths = 1 | 2 | 4,
                       .read = mmio_read,
                       .write = mmio_write },
-    [REGION_ROM] = { .name = "rom",
-                     .space = BUS_MMIO,
-                     .size = ROM_MAX,
-                     .widths = 1 | 2 | 4 | 8,
-                     .read = rom_read,
-                     .write = rom_write,
-                     .read_block = rom_read_block,
-                     .constant = true },
+    [REGION_ROM] = PCI_ROM_REGION(ROM_MAX),
 };
 
 static const struct pci_desc stdvga_pci = {
@@ -400,7 +357,7 @@ static const struct pci_desc stdvga_pci = {
     .class_code = 0x0300,
     .bar = { [0] = { PCI_BAR_MEM_PREFETCH, 16 << 20, -1 },
              [2] = { PCI_BAR_MEM, 0x1000, REGION_BAR2 },
-             [6] = { PCI_BAR_ROM, 0x10000, REGION_ROM } },
+             [6] = { PCI_BAR_ROM, ROM_MAX, REGION_ROM } },
     .bar_moved = stdvga_bar_moved,
     .bar_size = stdvga_bar_size,
 };
