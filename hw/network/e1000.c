@@ -14,6 +14,8 @@
  */
 #include "hw/network/e1000.h"
 
+#include <errno.h>
+
 #include "hw/core/pci.h"
 
 enum { REGION_MMIO, REGION_IO, REGION_ROM };
@@ -78,18 +80,24 @@ static void throttle_expired(struct device *d)
     (void)d;
 }
 
-/* The line falls when the causes do, and rises again ITR (in 256 ns) after it rose last. */
+/* The line falls when the causes do, and rises again ITR (in 256 ns) after it rose last. No timer
+ * runs where nothing waits for it. */
 static void irq_update(struct device *d)
 {
     struct e1000_state *s = d->state;
+    bool wanted = s->ICR & s->IMS;
+    uint64_t now = wanted && !s->raised ? clock_now(d) : 0;
 
-    if (!(s->ICR & s->IMS)) {
+    if (!wanted) {
         s->raised = 0;
-    } else if (!s->raised && !s->throttled) {
+    } else if (!s->raised && now >= s->irq_after) {
         s->raised = 1;
-        if (s->ITR)
-            timer_arm(d, &s->throttled, clock_now(d) + s->ITR * UINT64_C(256));
+        s->irq_after = s->ITR ? now + s->ITR * UINT64_C(256) : 0;
     }
+    if (!wanted || s->raised)
+        timer_cancel(d, &s->throttled);
+    else if (!s->throttled)
+        timer_arm(d, &s->throttled, s->irq_after);
     device_irq(d, 0, s->raised);
 }
 
@@ -481,7 +489,9 @@ static int e1000_realize(struct device *d, struct error *err)
     struct e1000 *e = e1000_of(d);
     struct e1000_state *s = d->state;
 
-    (void)err;
+    if (d->host.rom_size > ROM_MAX)
+        return error_set(err, -EFBIG, "%s: the option ROM has %u bytes, at most %d fit", d->id,
+                         d->host.rom_size, ROM_MAX);
     e1000_eeprom_fill(e);
     timer_register(d, &s->tx_due, e1000_tx_expired);
     timer_register(d, &s->tx_irq, tx_irq_expired);

@@ -217,7 +217,8 @@ enum { CONTEXT_CSUM, CONTEXT_TSE, CONTEXTS };
     F(S, uint16_t, ee_out, E1000_EEPROM * 16, 1)                                                   \
     /* interrupts */                                                                               \
     F(S, uint8_t, raised, 1, 1)        /* the line */                                              \
-    F(S, uint64_t, throttled, ANY, 1)  /* timer: the line may rise again (ITR) */                  \
+    F(S, uint64_t, irq_after, ANY, 1)  /* the line rises no earlier (ITR) */                       \
+    F(S, uint64_t, throttled, ANY, 1)  /* timer: it waits for that */                              \
     F(S, uint64_t, rx_irq, ANY, 1)     /* timer: RDTR, or RADV if that comes first */              \
     F(S, uint64_t, rx_latest, ANY, 1)  /* RADV's end; 0: no frame waits */                         \
     F(S, uint64_t, tx_irq, ANY, 1)     /* the same of TIDV and TADV */                             \

@@ -62,7 +62,7 @@ bool e1000_rx_ready(const struct device *d)
     need = (longest + buffer_size(s) - 1) / buffer_size(s);
     if (need > r.n - 1)
         need = r.n - 1;
-    return e1000_ring_filled(&r) >= need && device_publish_room(d) >= need;
+    return e1000_ring_filled(&r) >= need;
 }
 
 /* --- filters --- */

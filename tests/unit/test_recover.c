@@ -27,11 +27,13 @@
 #include "ioreq/sim_private.h"
 #include "tests/bench.h"
 #include "tests/generic.h"
+#include "tests/wire.h"
 
 extern const struct device_ops pciconf_ops, i8042_ops, uart16550_ops, piix3_ide_ops, piix4_pm_ops;
-extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops;
+extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops, e1000_ops;
 
 enum { IDE_DEVFN = 1 << 3 | 1, PM_DEVFN = 1 << 3 | 3, BM = 0xc000, PM = 0xb000 };
+enum { NIC_DEVFN = 5 << 3, NIC = 0xf0100000 };
 enum { VRAM_GFN = 0x2000, VRAM_BYTES = 1 << 20, DISK_BYTES = 64 * 512 };
 enum { WINDOW = 0x10000, WINDOW_BYTES = 0x4000, ARENA_MOST_BYTES = 512 * 1024, POINTS = 4096 };
 
@@ -147,6 +149,7 @@ static struct bench *board(void)
           .isa_irq = { 9 },
           .devfn = PM_DEVFN,
           .host = { .vcpus = 2 } },
+        { .ops = &e1000_ops, .devfn = NIC_DEVFN },
     };
 
     *medium_held = true;
@@ -154,6 +157,7 @@ static struct bench *board(void)
     row[3].host.disk[2] = bench_disk_new(DISK_BYTES, true);
     row[3].host.cdrom[2] = true;
     row[5].host.chr = bench_chardev_new(64);
+    row[8].host.net = wire_new();
     return bench_new(row, ARRAY_SIZE(row));
 }
 
@@ -383,6 +387,44 @@ static void driver(struct bench *b)
     }
 }
 
+/* Rings of eight descriptors, and every frame is taken. */
+static void nic_on(struct bench *b)
+{
+    uint8_t desc[16] = { 0, 0x50, 0x01 }; /* 15000h: a buffer counts only with its descriptor */
+
+    bench_cfg_write(b, NIC_DEVFN, 0x10, 4, NIC);
+    bench_cfg_write(b, NIC_DEVFN, 0x04, 2, 6);
+    bench_ram_put(b, WINDOW + 0x100, desc, sizeof desc);
+    bench_write(b, NIC + 0x2800, 4, WINDOW + 0x100); /* RDBAL, RDLEN, RDT, RCTL */
+    bench_write(b, NIC + 0x2808, 4, 128);
+    bench_write(b, NIC + 0x2818, 4, 1);
+    bench_write(b, NIC + 0x0100, 4, 0x801a);
+    bench_write(b, NIC + 0x3800, 4, WINDOW); /* TDBAL, TDLEN, TCTL */
+    bench_write(b, NIC + 0x3808, 4, 128);
+    bench_write(b, NIC + 0x0400, 4, 2);
+    bench_write(b, NIC + 0x00c4, 4, 100); /* ITR, IMS */
+    bench_write(b, NIC + 0x00d0, 4, 0x1ffff);
+}
+
+/* A frame of two descriptors, which are to be handed back. */
+static void nic_sending(struct bench *b)
+{
+    uint8_t desc[2][16] = { { 0, 8, 1, 0, 0, 0, 0, 0, 40, 0, 0, 0x08 },
+                            { 0, 9, 1, 0, 0, 0, 0, 0, 60, 0, 0, 0x09 } };
+
+    nic_on(b);
+    bench_ram_put(b, WINDOW, desc, sizeof desc);
+    bench_write(b, NIC + 0x3818, 4, 2); /* TDT */
+}
+
+static void frame_arrives(struct bench *b)
+{
+    uint8_t frame[64];
+
+    memset(frame, 0xff, sizeof frame);
+    assert_true(wire_give(b->rows[8].host.net, NULL, frame, sizeof frame));
+}
+
 #define PIO(a, n, rd, v)                                                                           \
     {                                                                                              \
         .type = REQ_PIO, .addr = (a), .size = (n), .count = 1, .read = (rd), .data = (v)           \
@@ -447,6 +489,8 @@ static const struct event events[] = {
       .near_end = 16 },
     { "descriptors are done, from half way on", nothing, PIO(CARD, 1, false, 4), .guest = driver,
       .twice = true },
+    { "network card sends", nic_sending, .time = 1000, .later = 1000 },
+    { "network card receives", nic_on, .host = frame_arrives, .once = true, .later = 10 },
     { "CD is put in", eject, .host = insert, .once = true, .twice = true },
 };
 

@@ -196,13 +196,13 @@ static bool device_type(void *vm, unsigned i, struct vm_device_type *out)
     return out->name != NULL;
 }
 
-/* Completions come from the loop; what they did to interrupt lines is delivered after each turn. */
+/* Completions and frames come from the loop; what they did to interrupt lines is delivered after
+ * each turn. */
 static bool after_turn(void *opaque)
 {
     struct qtest *q = opaque;
 
-    board_settle(q->board);
-    return false;
+    return board_turn(q->board);
 }
 
 /* --- Sockets, before anything that takes time: the client waits. */

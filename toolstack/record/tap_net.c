@@ -61,10 +61,9 @@ void tap_net_receive(struct tap_net *s, const struct net_offload *o, const uint8
 static void net_receives(void *opaque, const struct net_offload *o, const uint8_t *frame, size_t n)
 {
     struct tap_net *s = opaque;
-    struct tap_record r = { .type = TAP_NET_RECEIVE,
-                            .in = { s->place },
-                            .bytes = frame,
-                            .len = (uint32_t)n };
+    struct tap_record r = {
+        .type = TAP_NET_RECEIVE, .in = { s->place }, .bytes = frame, .len = (uint32_t)n
+    };
 
     put_offload(o, &r.in[1]);
     tap_enter(s->t, &r, false);
@@ -169,8 +168,7 @@ static void net_kicks(struct net *n)
 static void net_can(struct net *n, unsigned what)
 {
     struct tap_net *s = tap_net_of(n);
-    struct tap_record r = { .type = TAP_NET_ATTACH,
-                            .out = { s->place, n->user != NULL, what } };
+    struct tap_record r = { .type = TAP_NET_ATTACH, .out = { s->place, n->user != NULL, what } };
     bool noting = tap_noting(s->t);
 
     if (noting)
