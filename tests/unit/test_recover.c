@@ -27,11 +27,13 @@
 #include "ioreq/sim_private.h"
 #include "tests/bench.h"
 #include "tests/generic.h"
+#include "tests/wire.h"
 
 extern const struct device_ops pciconf_ops, i8042_ops, uart16550_ops, piix3_ide_ops, piix4_pm_ops;
-extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops;
+extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops, rtl8139_ops;
 
 enum { IDE_DEVFN = 1 << 3 | 1, PM_DEVFN = 1 << 3 | 3, BM = 0xc000 };
+enum { NIC_DEVFN = 8 << 3, NIC = 0xc100 };
 enum { VRAM_GFN = 0x2000, VRAM_BYTES = 1 << 20, DISK_BYTES = 64 * 512 };
 enum { WINDOW = 0x10000, WINDOW_BYTES = 0x4000, ARENA_MOST_BYTES = 512 * 1024, POINTS = 4096 };
 
@@ -141,6 +143,7 @@ static struct bench *board(void)
         { .ops = &uart16550_ops, .base = { 0x3f8 }, .isa_irq = { 4 } },
         { .ops = &xen_platform_ops, .devfn = ANY_PCI, .base = { 0x10 } },
         { .ops = &card_ops, .base = { CARD }, .isa_irq = { CARD_IRQ } },
+        { .ops = &rtl8139_ops, .devfn = NIC_DEVFN },
     };
 
     *medium_held = true;
@@ -148,6 +151,7 @@ static struct bench *board(void)
     row[3].host.disk[2] = bench_disk_new(DISK_BYTES, true);
     row[3].host.cdrom[2] = true;
     row[5].host.chr = bench_chardev_new(64);
+    row[8].host.net = wire_new();
     return bench_new(row, ARRAY_SIZE(row));
 }
 
@@ -377,6 +381,70 @@ static void driver(struct bench *b)
     }
 }
 
+/* --- An RTL8139C+ with rings of four; buffers for frames that come, and 800h on, that are sent. */
+
+enum {
+    NIC_RX = WINDOW + 0x1000,
+    NIC_TX = WINDOW + 0x1100,
+    NIC_BUFFERS = WINDOW + 0x1800,
+    FRAME = 700
+};
+
+static void nic_descriptor(struct bench *b, uint64_t ring, unsigned i, uint32_t opts1)
+{
+    uint8_t d[16] = { 0 };
+
+    put_le32(d, opts1 | (i == 3 ? 0x40000000 : 0));
+    put_le32(d + 8, (uint32_t)NIC_BUFFERS + i * 0x200 + (ring == NIC_TX ? 0x800 : 0));
+    bench_ram_put(b, ring + i * sizeof d, d, sizeof d);
+}
+
+/* The buffers hold already what will come into them: that of a frame which is lost does not count.
+ */
+static void nic_on(struct bench *b)
+{
+    uint8_t frame[FRAME + 4] = { 0 };
+
+    memset(frame, 0xff, FRAME);
+    bench_ram_put(b, NIC_BUFFERS, frame, sizeof frame);
+    bench_cfg_write(b, NIC_DEVFN, 0x10, 4, NIC);
+    bench_cfg_write(b, NIC_DEVFN, 0x04, 2, 5);
+    bench_outw(b, NIC + 0xe0, 3);
+    for (unsigned i = 0; i < 4; i++) {
+        nic_descriptor(b, NIC_RX, i, 0x80000200);
+        nic_descriptor(b, NIC_TX, i, 0);
+    }
+    bench_outl(b, NIC + 0xe4, NIC_RX);
+    bench_outl(b, NIC + 0x20, NIC_TX);
+    bench_outb(b, NIC + 0x37, 0x0c);
+    bench_outl(b, NIC + 0x44, 0x0f);
+    bench_outw(b, NIC + 0x3c, 0xffff);
+}
+
+/* Two frames to send, one of them in two pieces. */
+static void nic_frames_wait(struct bench *b)
+{
+    nic_on(b);
+    nic_descriptor(b, NIC_TX, 0, 0xa0000040);
+    nic_descriptor(b, NIC_TX, 1, 0x90000040);
+    nic_descriptor(b, NIC_TX, 2, 0xb0000040);
+}
+
+static void nic_sends(struct bench *b)
+{
+    nic_frames_wait(b);
+    bench_outb(b, NIC + 0xd9, 0x40);
+}
+
+/* A frame that takes two descriptors. */
+static void frame_comes(struct bench *b)
+{
+    uint8_t frame[FRAME];
+
+    memset(frame, 0xff, sizeof frame);
+    wire_give(b->rows[8].host.net, NULL, frame, sizeof frame);
+}
+
 #define PIO(a, n, rd, v)                                                                           \
     {                                                                                              \
         .type = REQ_PIO, .addr = (a), .size = (n), .count = 1, .read = (rd), .data = (v)           \
@@ -429,6 +497,9 @@ static const struct event events[] = {
       .near_end = 16 },
     { "descriptors are done, from half way on", nothing, PIO(CARD, 1, false, 4), .guest = driver,
       .twice = true },
+    { "a card sends", nic_sends, .time = 1000, .later = 1000 },
+    { "a card is told to send", nic_frames_wait, PIO(NIC + 0xd9, 1, false, 0x40), .later = 1000 },
+    { "a card receives", nic_on, .host = frame_comes, .once = true, .later = 1000 },
     { "CD is put in", eject, .host = insert, .once = true, .twice = true },
 };
 
