@@ -13,11 +13,18 @@
 #define DEVICE(name) extern const struct device_ops name##_ops;
 #include "hw/devices.def"
 #undef DEVICE
+static const struct device_ops *const devices[] = {
+#define DEVICE(name) &name##_ops,
+#include "hw/devices.def"
+#undef DEVICE
+};
 #define FUNCTION(slot, fn) ((slot) << 3 | (fn))
 #define LOW_RAM_END        UINT64_C(0xf0000000) /* where RAM below 4 GiB ends at most */
 
 static const uint16_t com_port[PC_SERIALS] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 static const uint8_t com_irq[PC_SERIALS] = { 4, 3, 4, 3 };
+
+enum { PCI_CLASS_NETWORK = 0x02 };
 
 /* RTC RAM indexes that SeaBIOS reads when there is no fw_cfg. */
 enum { CMOS_BOOT_12 = 0x3d, CMOS_BOOT_3 = 0x38, CMOS_EQUIPMENT = 0x14 };
@@ -152,6 +159,78 @@ static int add_vga(struct machine *m, const struct pc_host *h, struct error *e)
     return h->vram_bytes ? machine_add(m, &row, e) : 0;
 }
 
+/* --- Network cards. */
+
+static bool is_nic(const struct device_ops *ops)
+{
+    return ops->pci && ops->pci->class_code >> 8 == PCI_CLASS_NETWORK;
+}
+
+const struct device_ops *pc_nic_model(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
+        if (is_nic(devices[i]) && strcmp(devices[i]->name, name) == 0)
+            return devices[i];
+    return NULL;
+}
+
+const char *pc_nic_name(unsigned i)
+{
+    for (size_t k = 0; k < ARRAY_SIZE(devices); k++)
+        if (is_nic(devices[k]) && i-- == 0)
+            return devices[k]->name;
+    return NULL;
+}
+
+void pc_nics_from(struct pc_host *h, const struct arena *a)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < a->h->nrecords && n < PC_NICS; i++) {
+        const struct arena_record *r = &a->h->record[i];
+        const struct device_ops *ops = pc_nic_model(r->name);
+
+        if (ops && r->instance % (ops->state_count ? ops->state_count : 1) == 0)
+            h->nic[n++].ops = ops;
+        else if (n > 0 && i > 0 && h->nic[n - 1].slot == 0 && strcmp(r->name, "pci") == 0)
+            h->nic[n - 1].slot = (uint8_t)(r->instance >> 3 & 31); /* it follows the card's own */
+    }
+}
+
+/* Instances count the cards of one model. */
+static unsigned nic_instance(const struct pc_host *h, unsigned n)
+{
+    unsigned instance = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        instance += h->nic[i].ops == h->nic[n].ops;
+    return instance;
+}
+
+struct device *pc_nic_device(struct machine *m, const struct pc_host *h, unsigned n)
+{
+    return h->nic[n].ops ? machine_find(m, h->nic[n].ops->name, nic_instance(h, n)) : NULL;
+}
+
+static int add_nics(struct machine *m, const struct pc_host *h, struct error *e)
+{
+    int err = 0;
+
+    for (unsigned i = 0; i < PC_NICS && h->nic[i].ops && err == 0; i++) {
+        const struct pc_nic *nic = &h->nic[i];
+        struct device_row row = {
+            .ops = nic->ops,
+            .instance = nic_instance(h, i),
+            .devfn = nic->slot ? FUNCTION(nic->slot, 0) : ANY_PCI,
+            .host = { .net = nic->net, .rom = nic->rom, .rom_size = nic->rom_size },
+        };
+
+        memcpy(row.host.mac, nic->mac, sizeof row.host.mac);
+        err = machine_add(m, &row, e);
+    }
+    return err;
+}
+
 /* The device that breaks on request, in builds for the lab only. */
 static int add_test_fault(struct machine *m, struct error *e)
 {
@@ -181,6 +260,8 @@ int pc_build(struct machine *m, struct pc_host *h, struct error *e)
         err = add_platform(m, h, e);
     if (err == 0)
         err = add_vga(m, h, e);
+    if (err == 0)
+        err = add_nics(m, h, e);
     if (err == 0)
         err = add_pvdevice(m, h, e);
     if (err == 0)

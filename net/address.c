@@ -80,10 +80,9 @@ int net_address_socket(const char *label, const char *text, int type, struct net
     if (err)
         return err;
     fd = socket(a->sa.sa_family, type | SOCK_CLOEXEC, 0);
-    return fd >= 0
-               ? fd
-               : error_set(e, -errno, "network %s: no socket for %s: %s", label, text,
-                           strerror(errno));
+    return fd >= 0 ? fd
+                   : error_set(e, -errno, "network %s: no socket for %s: %s", label, text,
+                               strerror(errno));
 }
 
 void net_address_unlink(const struct net_address *a)

@@ -172,11 +172,9 @@ static void dump_close(struct net *n)
     free(d);
 }
 
-static const struct net_ops dump_ops = { .send = dump_send,
-                                         .kick = dump_kick,
-                                         .can = dump_can,
-                                         .close = dump_close,
-                                         .rest = dump_rest };
+static const struct net_ops dump_ops = {
+    .send = dump_send, .kick = dump_kick, .can = dump_can, .close = dump_close, .rest = dump_rest
+};
 
 /* ---- Opening ---- */
 

@@ -7,7 +7,9 @@
 #include "ioreq/loop.h"
 #include "net/net.h"
 
-enum { NET_TURN_FRAMES = 64 }; /* frames taken from the host, and sent to it, in one turn of the loop */
+enum {
+    NET_TURN_FRAMES = 64
+}; /* frames taken from the host, and sent to it, in one turn of the loop */
 
 /* Opens one kind. The descriptor in the options is net_open()'s until this has returned 0. */
 typedef int net_opener(struct loop *l, const struct net_options *o, struct net **out,

@@ -6,8 +6,7 @@
 
 enum { ETHERNET_HEADER = 14, CSUM_BYTES = 2 };
 
-/* What is left to do must lie within the frame. */
-static bool offload_fits(const struct net_offload *o, size_t bytes)
+bool net_offload_fits(const struct net_offload *o, size_t bytes)
 {
     if (o->flags & NET_NEEDS_CSUM && (size_t)o->csum_start + o->csum_offset + CSUM_BYTES > bytes)
         return false;
@@ -34,7 +33,7 @@ bool net_send(struct net *n, const struct net_offload *o, const struct iovec *io
         else
             bytes += iov[i].iov_len;
     }
-    if (!n->up || bytes == 0 || bytes >= NET_FRAME_MAX || !offload_fits(o, bytes)) {
+    if (!n->up || bytes == 0 || bytes >= NET_FRAME_MAX || !net_offload_fits(o, bytes)) {
         n->stats.tx_dropped++;
         return true;
     }

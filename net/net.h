@@ -118,11 +118,14 @@ void net_rest(struct net *n, bool on);
 /* The card attaches itself, with what it can take; NULL detaches. */
 void net_attach(struct net *n, const struct net_user *user, unsigned can);
 
-/* One frame of `niov` pieces. True: sent, or dropped for good (too short to have addresses, too
+/* One frame of `niov` pieces. True: sent, or dropped for good (no bytes, too
  * long, offload that does not fit the frame, the cable is out). False: the host takes none now;
  * user->writable comes. */
 MUST_CHECK bool net_send(struct net *n, const struct net_offload *o, const struct iovec *iov,
                          int niov);
+
+/* What is left to do lies within a frame of so many bytes. */
+bool net_offload_fits(const struct net_offload *o, size_t bytes);
 
 /* The card is ready again after ready() returned false. */
 void net_kick(struct net *n);

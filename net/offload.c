@@ -21,7 +21,14 @@ enum {
     ETHERTYPE_IP6 = 0x86dd,
     VLAN_TAGS = 2,
 };
-enum { IP4_LENGTH = 2, IP4_ID = 4, IP4_PROTOCOL = 9, IP4_SUM = 10, IP4_ADDRESSES = 12, IP4_MIN = 20 };
+enum {
+    IP4_LENGTH = 2,
+    IP4_ID = 4,
+    IP4_PROTOCOL = 9,
+    IP4_SUM = 10,
+    IP4_ADDRESSES = 12,
+    IP4_MIN = 20
+};
 enum { IP6_LENGTH = 4, IP6_ADDRESSES = 8, IP6_MIN = 40 };
 enum { TCP_SEQUENCE = 4, TCP_OFFSET = 12, TCP_FLAGS = 13, TCP_SUM = 16, TCP_MIN = 20 };
 enum { TCP_FIN = 1, TCP_PSH = 8, TCP_CWR = 128 };

@@ -58,8 +58,7 @@ void net_gather(uint8_t *to, const struct iovec *iov, int niov)
 void net_watch_init(struct net_watch *w, struct loop *l, int fd,
                     void (*ready)(void *opaque, uint32_t events), void *opaque)
 {
-    *w = (struct net_watch){ .loop = l,
-                             .source = { .fd = fd, .ready = ready, .opaque = opaque } };
+    *w = (struct net_watch){ .loop = l, .source = { .fd = fd, .ready = ready, .opaque = opaque } };
 }
 
 void net_watch(struct net_watch *w, uint32_t events)

@@ -428,22 +428,30 @@ static int sock_make(struct sock *s, const struct net_options *o, const struct w
     return *to < 0 ? *to : 0;
 }
 
-int net_socket_open(struct loop *l, const struct net_options *o, struct net **out, struct error *e)
+static int set_up(struct sock *s, const struct net_options *o, struct error *e)
 {
-    struct sock *s = (struct sock *)(void *)net_new(sizeof *s, &sock_ops, o, "socket");
     char *spec = strdup(o->spec ? o->spec : "");
     struct wish w = { NULL, NULL, NULL, NULL };
-    int err = 0;
+    int err;
 
-    if (!s || !spec)
-        err = error_set(e, -ENOMEM, "network %s: out of memory", o->label);
-    else
-        s->fd = s->listener = -1;
-    if (!err)
-        err = parse(o->label, spec, o->fd, &w, e);
+    if (!spec)
+        return error_set(e, -ENOMEM, "network %s: out of memory", o->label);
+    err = parse(o->label, spec, o->fd, &w, e);
     if (!err)
         err = sock_make(s, o, &w, e);
     free(spec);
+    return err;
+}
+
+int net_socket_open(struct loop *l, const struct net_options *o, struct net **out, struct error *e)
+{
+    struct sock *s = (struct sock *)(void *)net_new(sizeof *s, &sock_ops, o, "socket");
+    int err;
+
+    if (!s)
+        return error_set(e, -ENOMEM, "network %s: out of memory", o->label);
+    s->fd = s->listener = -1;
+    err = set_up(s, o, e);
     if (err) {
         free(s);
         return err;

@@ -240,11 +240,9 @@ static void tap_close(struct net *n)
     free(t);
 }
 
-static const struct net_ops tap_ops = { .send = tap_send,
-                                        .kick = tap_kick,
-                                        .can = tap_can,
-                                        .close = tap_close,
-                                        .rest = tap_rest };
+static const struct net_ops tap_ops = {
+    .send = tap_send, .kick = tap_kick, .can = tap_can, .close = tap_close, .rest = tap_rest
+};
 
 /* ---- Opening ---- */
 
@@ -278,12 +276,12 @@ static int create(const struct net_options *o, struct ifreq *r, struct error *e)
                                      : "");
 }
 
-/* A predecessor's descriptor. Its interface may be gone already, which is no reason not to start. */
+/* A predecessor's descriptor. Its interface may be gone already, which is no reason not to start.
+ */
 static int take_over(const struct net_options *o, struct ifreq *r, bool *gone, struct error *e)
 {
     int flags = fcntl(o->fd, F_GETFL);
 
-    *r = (struct ifreq){ .ifr_flags = 0 };
     *gone = ioctl(o->fd, TUNGETIFF, r) < 0;
     if (*gone && errno != EBADFD)
         return error_set(e, -EINVAL, "network %s: descriptor %d is not a tap interface: %s",
@@ -303,10 +301,10 @@ static int take_over(const struct net_options *o, struct ifreq *r, bool *gone, s
 int net_tap_open(struct loop *l, const struct net_options *o, struct net **out, struct error *e)
 {
     static const int header = OFFLOAD_BYTES;
+    struct ifreq r = { .ifr_flags = 0 };
     bool gone = false;
-    struct tap *t = NULL;
-    struct ifreq r;
     char what[64];
+    struct tap *t;
     int fd, err = 0;
 
     fd = o->fd < 0 ? create(o, &r, e) : take_over(o, &r, &gone, e);
@@ -316,10 +314,13 @@ int net_tap_open(struct loop *l, const struct net_options *o, struct net **out, 
         err = error_set(e, -errno, "network %s: the kernel's tun does not take our header: %s",
                         o->label, strerror(errno));
     snprintf(what, sizeof what, "tap %.*s", IFNAMSIZ,
-             *r.ifr_name ? r.ifr_name : o->ifname ? o->ifname : "");
-    if (!err && !(t = (struct tap *)(void *)net_new(sizeof *t, &tap_ops, o, what)))
-        err = error_set(e, -ENOMEM, "network %s: out of memory", o->label);
-    if (err) {
+             *r.ifr_name ? r.ifr_name
+             : o->ifname ? o->ifname
+                         : "");
+    t = (struct tap *)(void *)net_new(sizeof *t, &tap_ops, o, what);
+    if (err || !t) {
+        err = err ? err : error_set(e, -ENOMEM, "network %s: out of memory", o->label);
+        free(t);
         if (o->fd < 0)
             close(fd);
         return err;

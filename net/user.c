@@ -44,9 +44,9 @@ int net_user_open(struct loop *l, const struct net_options *o, struct net **out,
 #include "net/offload.h"
 
 enum {
-    QUEUE = 64,        /* frames for the card */
+    QUEUE = 64,         /* frames for the card */
     QUEUE_FRAME = 2048, /* the library's MTU is 1500 */
-    POLLED = 1024,     /* sockets waited for; further ones wait for these */
+    POLLED = 1024,      /* sockets waited for; further ones wait for these */
     SPEC_BYTES = 1024,
     FORWARDS = 16,
 };
@@ -420,12 +420,13 @@ static int parse(const char *label, char *spec, struct wish *w, struct error *e)
     w->config = (SlirpConfig){ .version = 1, .in_enabled = true };
     while ((key = net_next_key(&spec, &v)))
         if (!v || !parse_key(w, key, v))
-            return error_set(e, -EINVAL,
-                             "network %s: user does not know what to do with '%s'; there are "
-                             "net=ADDRESS/BITS, host=, dhcpstart=, dns=, hostname=, restrict=on|off, "
-                             "tftp=FOLDER, bootfile=, hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT "
-                             "(up to %d)",
-                             label, key, FORWARDS);
+            return error_set(
+                e, -EINVAL,
+                "network %s: user does not know what to do with '%s'; there are "
+                "net=ADDRESS/BITS, host=, dhcpstart=, dns=, hostname=, restrict=on|off, "
+                "tftp=FOLDER, bootfile=, hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT "
+                "(up to %d)",
+                label, key, FORWARDS);
     if (!settle_addresses(&w->config))
         return error_set(e, -EINVAL,
                          "network %s: host=, dns= and dhcpstart= must be in the network of net=, "

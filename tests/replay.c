@@ -173,6 +173,7 @@ static int describe_board(struct replay *r, struct error *e)
     r->pc.xen_platform = has(r, "xen_platform", 0);
     r->pc.xen_pvdevice = has(r, "xen_pvdevice", 0);
     r->pc.vcpus = 1;
+    pc_nics_from(&r->pc, &r->arena);
     strcpy(r->pc.boot, "cda");
     for (unsigned i = 0; i < PC_SERIALS; i++)
         r->pc.have_serial[i] = has(r, "uart16550", i);

@@ -176,7 +176,12 @@ static int opt_spice(struct cmdline *p, char *value)
 
 static int opt_object(struct cmdline *p, char *value)
 {
-    value[strcspn(value, ",")] = '\0';
+    char *comma = strchr(value, ','), *rest = comma ? comma + 1 : value + strlen(value);
+
+    if (comma)
+        *comma = '\0';
+    if (!strcmp(value, "filter-dump"))
+        return cmdline_dump(p, rest);
     cmdline_wants(p, FEATURE_COLO, value);
     return 0;
 }

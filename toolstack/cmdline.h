@@ -52,9 +52,12 @@ void cmdline_wants(struct cmdline *p, enum config_feature f, const char *detail)
 /* The options with grammars of their own. `value` is writable and lives as long as the config. */
 MUST_CHECK int cmdline_drive(struct cmdline *p, char *value);
 MUST_CHECK int cmdline_device(struct cmdline *p, char *value);
+MUST_CHECK int cmdline_nic(struct cmdline *p, const char *model, char *rest);
 MUST_CHECK int cmdline_netdev(struct cmdline *p, char *value);
+MUST_CHECK int cmdline_dump(struct cmdline *p, char *rest); /* -object filter-dump */
 MUST_CHECK int cmdline_chardev(struct cmdline *p, char *value);
 MUST_CHECK int cmdline_mon(struct cmdline *p, char *value);
+MUST_CHECK int cmdline_finish_nics(struct cmdline *p);
 MUST_CHECK int cmdline_finish(struct cmdline *p); /* after the last argument: do the parts fit? */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cmdline_disk - the -drive, -device, -netdev, -chardev and -mon arguments, and how they fit.
+ * cmdline_disk - the -drive, -device, -chardev and -mon arguments, and how they fit.
  *
  * Paths with commas: libxl writes a disk in one of two forms,
  *     file=PATH,if=...,...      options only after the path
@@ -262,28 +262,6 @@ static int device_pvdevice(struct cmdline *p, char *rest)
     return ret;
 }
 
-/* A network card is whatever has a netdev=: the model is free text in xl.cfg. */
-static int device_nic(struct cmdline *p, const char *model, char *rest)
-{
-    struct config_nic n = { .model = model };
-    char *key, *v;
-
-    if (p->c->nnics == CONFIG_NICS)
-        return error_set(p->e, -EINVAL, "argument -device %s: more than %d network cards", model,
-                         CONFIG_NICS);
-    while ((key = cmdline_next(&rest, &v))) {
-        if (v && !strcmp(key, "netdev"))
-            n.id = v;
-        else if (v && !strcmp(key, "mac"))
-            n.mac = v;
-        else if (!v || strcmp(key, "id"))
-            return cmdline_bad_key(p, key, v);
-    }
-    p->c->nics[p->c->nnics++] = n;
-    cmdline_wants(p, FEATURE_NIC, model);
-    return 0;
-}
-
 /* Devices of which it is enough to know that they are wanted. */
 static const struct {
     char name[20];
@@ -311,6 +289,7 @@ static const struct {
     { "qxl-vga", CONFIG_VGA_QXL },
 };
 
+/* A network card is whatever has a netdev=: the model is free text in xl.cfg. */
 int cmdline_device(struct cmdline *p, char *value)
 {
     bool nic = strstr(value, ",netdev=") != NULL;
@@ -331,40 +310,8 @@ int cmdline_device(struct cmdline *p, char *value)
             return 0;
         }
     if (nic)
-        return device_nic(p, driver, value);
+        return cmdline_nic(p, driver, value);
     return error_set(p->e, -EINVAL, "argument -device: do not know the device \"%s\"", driver);
-}
-
-int cmdline_netdev(struct cmdline *p, char *value)
-{
-    const char *id = NULL, *ifname = NULL, *bridge = NULL;
-    char *v, *key = cmdline_next(&value, &v);
-
-    if (key && v && !strcmp(key, "type"))
-        key = v;
-    if (!key || strcmp(key, "tap"))
-        return cmdline_bad_value(p, key, "tap, the only kind of network we take");
-    while ((key = cmdline_next(&value, &v))) {
-        if (v && !strcmp(key, "id"))
-            id = v;
-        else if (v && !strcmp(key, "ifname"))
-            ifname = v;
-        else if (v && !strcmp(key, "br"))
-            bridge = v;
-        else if (strcmp(key, "script") && strcmp(key, "downscript"))
-            return cmdline_bad_key(p, key, v);
-    }
-    for (unsigned i = 0; id && i < p->c->nnics; i++) {
-        struct config_nic *n = &p->c->nics[i];
-
-        if (strcmp(n->id, id))
-            continue;
-        n->ifname = ifname;
-        n->bridge = bridge;
-        return 0;
-    }
-    return error_set(p->e, -EINVAL, "argument -netdev: no -device uses the network \"%s\"",
-                     id ? id : "");
 }
 
 /* ---- -chardev and -mon --------------------------------------------------------------------- */
@@ -536,5 +483,7 @@ int cmdline_finish(struct cmdline *p)
     if (c->machine != CONFIG_MACHINE_XENPV && !c->ram_mib)
         return error_set(p->e, -EINVAL, "argument -m is missing: how much memory has the guest?");
     ret = finish_chardevs(p);
-    return ret < 0 ? ret : finish_disks(p);
+    if (ret == 0)
+        ret = finish_disks(p);
+    return ret < 0 ? ret : cmdline_finish_nics(p);
 }

@@ -63,9 +63,15 @@ struct config_channel {
 struct config_nic {
     const char *model;
     const char *id; /* of the -netdev */
-    const char *mac;
-    const char *ifname; /* tap to create; NULL until its -netdev was seen */
+    uint8_t mac[6];
+    uint8_t slot;       /* of PCI bus 0; 0: the next free one */
+    const char *kind;   /* of the network: "tap", "user", "socket", "none" */
+    const char *ifname; /* tap to create; NULL: it is inherited */
     const char *bridge;
+    int fd;              /* inherited, or -1 */
+    const char *spec;    /* the -netdev's other keys; NULL for a tap */
+    const char *dump;    /* capture to this file; NULL: none */
+    uint32_t dump_bytes; /* of a frame at most; 0: all */
 };
 
 /* What an argument asked for and we cannot do yet; refuse.c has a sentence for each. */
@@ -158,6 +164,17 @@ void config_warn(const struct config *c, void (*say)(const char *line));
 
 /* The disk in this IDE place (channel * 2 + unit), or NULL. */
 const struct config_disk *config_ide(const struct config *c, unsigned place);
+
+/* "00:16:3e:01:02:03"; false: it is no address, or a group's. */
+bool config_mac(const char *text, uint8_t mac[6]);
+/* A -netdev argument: "KIND,id=ID[,fd=N],..." in any order. `value` is changed, and used. */
+struct config_netdev {
+    const char *kind;
+    char id[64];
+    int fd;     /* -1: none */
+    char *rest; /* all other keys */
+};
+MUST_CHECK int config_netdev(char *value, struct config_netdev *out, struct error *e);
 
 /* "xenfv", "stdvga" and so on. */
 const char *config_machine_name(enum config_machine machine);

@@ -97,16 +97,37 @@ static json_t *status_disks(const struct ctl *s)
     return list;
 }
 
+static json_t *status_nics(const struct ctl *s)
+{
+    json_t *list = json_array();
+    struct vm_nic n;
+    char mac[18];
+
+    for (unsigned i = 0; s->ops->nic && s->ops->nic(s->vm, i, &n); i++) {
+        snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", n.mac[0], n.mac[1], n.mac[2],
+                 n.mac[3], n.mac[4], n.mac[5]);
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
+                      json_text(n.id), "model", json_text(n.model), "network", json_text(n.what),
+                      "mac", mac, "link", n.link, "rx-frames", (json_int_t)n.rx_frames, "rx-bytes",
+                      (json_int_t)n.rx_bytes, "rx-dropped", (json_int_t)n.rx_dropped, "tx-frames",
+                      (json_int_t)n.tx_frames, "tx-bytes", (json_int_t)n.tx_bytes, "tx-dropped",
+                      (json_int_t)n.tx_dropped));
+    }
+    return list;
+}
+
 static json_t *ctl_status(struct ctl_call *c)
 {
     const struct ctl *s = c->ctl;
 
-    return json_pack("{s:i, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "domid", (int)s->info.domid,
-                     "name", json_text(s->info.name), "status",
+    return json_pack("{s:i, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o}", "domid",
+                     (int)s->info.domid, "name", json_text(s->info.name), "status",
                      s->ops->status ? vm_status_name(s->ops->status(s->vm)) : "unknown", "version",
                      HVMDM_VERSION, "pid", (int)getpid(), "machine", json_text(s->info.machine),
                      "vcpus", status_vcpus(s), "serials", status_serials(s), "disks",
-                     status_disks(s));
+                     status_disks(s), "nics", status_nics(s));
 }
 
 static json_t *ctl_counters(struct ctl_call *c)

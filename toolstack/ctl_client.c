@@ -309,6 +309,33 @@ static void show_json(struct client *c, const json_t *j)
     fputc('\n', c->out);
 }
 
+static json_int_t number_of(const json_t *j, const char *name)
+{
+    return json_integer_value(json_object_get(j, name));
+}
+
+static void show_nics(struct client *c, const json_t *list)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+    {
+        if (json_is_null(json_object_get(one, "network"))) {
+            fprintf(c->out, "  %-10s %s %s, unplugged\n", member(one, "id"), member(one, "model"),
+                    member(one, "mac"));
+            continue;
+        }
+        fprintf(c->out,
+                "  %-10s %s %s on %s%s: %" JSON_INTEGER_FORMAT " frames received, "
+                "%" JSON_INTEGER_FORMAT " sent, %" JSON_INTEGER_FORMAT " dropped\n",
+                member(one, "id"), member(one, "model"), member(one, "mac"), member(one, "network"),
+                json_is_true(json_object_get(one, "link")) ? "" : " (cable out)",
+                number_of(one, "rx-frames"), number_of(one, "tx-frames"),
+                number_of(one, "rx-dropped") + number_of(one, "tx-dropped"));
+    }
+}
+
 static void show_status(struct client *c, const json_t *j)
 {
     const json_t *list = json_object_get(j, "serials"), *one;
@@ -326,6 +353,7 @@ static void show_status(struct client *c, const json_t *j)
     json_array_foreach(list, i, one)
         fprintf(c->out, "  %-10s %s%s\n", member(one, "id"), member(one, "file"),
                 json_is_true(json_object_get(one, "read-only")) ? " (read-only)" : "");
+    show_nics(c, json_object_get(j, "nics"));
 }
 
 static void show_counters(struct client *c, const json_t *j)

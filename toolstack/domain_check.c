@@ -146,6 +146,7 @@ static void dummy_host(struct trial *t, const struct domain_state *board)
     pc->vga_rom = t->rom;
     pc->vga_rom_size = board->rom_bytes;
     pc->display = &t->d.display;
+    pc_nics_from(pc, &t->d.arena);
     for (unsigned i = 0; i < PC_SERIALS; i++)
         pc->have_serial[i] = board->serial[i];
     for (unsigned i = 0; i < PC_DISKS; i++) {

@@ -17,6 +17,7 @@ static void rest(struct domain *d, bool on)
     for (unsigned i = 0; i < PC_SERIALS; i++)
         if (d->pc.serial[i])
             chardev_rest(d->pc.serial[i], on);
+    domain_rest_nics(d, on);
     qmp_rest(d->qmp, on);
     ctl_rest(d->ctl, on);
 }

@@ -4,8 +4,8 @@
  *
  * The first device model opens them, by the paths of the command line, and gives each descriptor to
  * the supervisor; a successor gets them from there and opens nothing. Names: disk0 to disk3,
- * serial0 to serial3, serial0c and so on for the connection to a serial port's socket, qmp0 to
- * qmp3, ctl, record.
+ * serial0 to serial3, serial0c and so on for the connection to a serial port's socket, net0 to net7
+ * (domain_nics.c), qmp0 to qmp3, ctl, record.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -94,6 +94,7 @@ void domain_drop_unplugged(struct domain *d)
             log_error("%s", e.text);
         domain_tell_unplugged(d, i);
     }
+    domain_drop_unplugged_nics(d);
 }
 
 int domain_check_disks(struct domain *d, struct error *e)
@@ -109,7 +110,7 @@ int domain_check_disks(struct domain *d, struct error *e)
         if (d->pc.disk[i])
             snprintf(d->pc.disk[i]->path, sizeof d->pc.disk[i]->path, "%s", domain_path(d, i));
     }
-    return 0;
+    return domain_check_nics(d, e);
 }
 
 /* --- Serial ports. */
@@ -242,6 +243,8 @@ int domain_open_host(struct domain *d, struct error *e)
         err = open_serial(d, i, e);
     if (err == 0)
         err = open_vga(d, e);
+    if (err == 0)
+        err = domain_open_nics(d, e);
     return err;
 }
 
@@ -258,6 +261,7 @@ void domain_close_host(struct domain *d)
                 chardev_rest(d->pc.serial[i], true);
             chardev_close(d->pc.serial[i]);
         }
+    domain_close_nics(d);
     rom_unload(&d->vga_rom);
 }
 

@@ -10,6 +10,7 @@
 #include "hw/xen/handover.h"
 #include "ioreq/kept.h"
 #include "ioreq/loop.h"
+#include "net/net.h"
 #include "toolstack/config.h"
 #include "toolstack/qmp.h"
 #include "toolstack/sandbox.h"
@@ -72,7 +73,7 @@ struct domain {
     struct machine *m;
     struct recorder *recorder; /* NULL: nothing is recorded */
     struct pc_host pc;
-    struct rom vga_rom;
+    struct rom vga_rom, nic_rom[PC_NICS];
     struct display display;
     struct domain_serial serial[PC_SERIALS];
     struct handover_page *handover; /* NULL: disks have no PV twins */
@@ -108,10 +109,17 @@ MUST_CHECK int domain_hold(struct domain *d, const char *name, int fd, struct er
 /* The image of this place; `b` NULL: none any more. Before the guest or the toolstack hears of it.
  */
 MUST_CHECK int domain_hold_disk(struct domain *d, unsigned place, struct block *b, struct error *e);
-/* Close what the guest has unplugged. */
+/* Close what the guest has unplugged: images, networks. */
 void domain_drop_unplugged(struct domain *d);
-/* A hard disk may be missing only if the guest has unplugged it. */
+/* A hard disk or a network may be missing only if the guest has unplugged it. */
 MUST_CHECK int domain_check_disks(struct domain *d, struct error *e);
+
+/* --- domain_nics.c: the same for network cards. */
+MUST_CHECK int domain_open_nics(struct domain *d, struct error *e);
+void domain_drop_unplugged_nics(struct domain *d);
+MUST_CHECK int domain_check_nics(struct domain *d, struct error *e);
+void domain_rest_nics(struct domain *d, bool on);
+void domain_close_nics(struct domain *d);
 
 /* --- domain_twins.c: disks that the PV worker may want to have. */
 /* Takes what the supervisor holds for that, puts a gate before each hard disk. To be called when

@@ -109,6 +109,30 @@ static bool block(void *vm, unsigned i, struct vm_block *out)
     return true;
 }
 
+static bool nic(void *vm, unsigned i, struct vm_nic *out)
+{
+    struct domain *d = vm;
+    const struct pc_nic *n = &d->pc.nic[i];
+    const struct net *net;
+
+    if (i >= PC_NICS || !n->ops)
+        return false;
+    net = n->net;
+    *out = (struct vm_nic){ .model = n->ops->name, .id = d->config->nics[i].id };
+    memcpy(out->mac, n->mac, sizeof out->mac);
+    if (!net)
+        return true;
+    out->what = net->what;
+    out->link = net->up;
+    out->rx_frames = net->stats.rx_frames;
+    out->rx_bytes = net->stats.rx_bytes;
+    out->rx_dropped = net->stats.rx_dropped;
+    out->tx_frames = net->stats.tx_frames;
+    out->tx_bytes = net->stats.tx_bytes;
+    out->tx_dropped = net->stats.tx_dropped;
+    return true;
+}
+
 static bool pci(void *vm, unsigned i, struct vm_pci *out)
 {
     struct domain *d = vm;
@@ -394,6 +418,7 @@ const struct vm_ops domain_vm_ops = {
     .stop = stop,
     .chardev = chardev,
     .block = block,
+    .nic = nic,
     .pci = pci,
     .counters = counters,
     .eject = eject,

@@ -44,6 +44,13 @@ static const char help[] =
     "  -drive if=none,readonly=on,id=ID[,file=PATH,format=raw]\n"
     "  -device ide-cd,drive=ID,bus=ide.0..1,unit=0..1\n"
     "\n"
+    "Network cards:\n"
+    "  -device MODEL,netdev=ID,mac=ADDRESS                    e1000, rtl8139\n"
+    "  -netdev tap,id=ID,ifname=NAME                          behind the card that it is for\n"
+    "  -netdev user|socket|none,id=ID,...                     for device_model_args_hvm=\n"
+    "  -object filter-dump,id=ANY,netdev=ID,file=PATH[,maxlen=BYTES]\n"
+    "                         all frames to a file, as tcpdump and Wireshark read it\n"
+    "\n"
     "Screen and serial ports:\n"
     "  -device VGA,vgamem_mb=MIB\n"
     "  -serial pty|none|null|stdio|file:PATH|unix:PATH,server,nowait|tcp:...|/dev/...\n"
@@ -70,7 +77,7 @@ static const char help[] =
     "  -qtest-log FILE|none   where the conversation is written\n"
     "\n"
     "Understood, and refused with the line of xl.cfg that cures it: -incoming, -kernel, -initrd,\n"
-    "-append, -usb, -usbdevice, -netdev, -spice, -object, other -device models.\n"
+    "-append, -usb, -usbdevice, -spice, other -object and -device models.\n"
     "\n"
     "A running device model answers hvmdm-ctl(8). See also hvmdm(8), xl.cfg(5).\n";
 
@@ -144,6 +151,18 @@ static json_t *disk_json(const struct config_disk *d)
                      d->direct);
 }
 
+static json_t *nic_json(const struct config_nic *n)
+{
+    char mac[18];
+
+    snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1], n->mac[2],
+             n->mac[3], n->mac[4], n->mac[5]);
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "model", json_text(n->model), "mac",
+                     mac, "network", json_text(n->kind), "tap", json_text(n->ifname), "bridge",
+                     json_text(n->bridge), "options", json_text(n->spec), "capture",
+                     json_text(n->dump));
+}
+
 static json_t *lists_json(const struct config *c)
 {
     json_t *disks = json_array(), *serials = json_array(), *qmp = json_array();
@@ -160,10 +179,7 @@ static json_t *lists_json(const struct config *c)
         json_array_append_new(channels, json_pack("{s:o, s:o}", "id", json_text(c->channels[i].id),
                                                   "path", json_text(c->channels[i].path)));
     for (unsigned i = 0; i < c->nnics; i++)
-        json_array_append_new(
-            nics, json_pack("{s:o, s:o, s:o, s:o}", "model", json_text(c->nics[i].model), "mac",
-                            json_text(c->nics[i].mac), "tap", json_text(c->nics[i].ifname),
-                            "bridge", json_text(c->nics[i].bridge)));
+        json_array_append_new(nics, nic_json(&c->nics[i]));
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "disks", disks, "serials", serials, "qmp", qmp,
                      "channels", channels, "nics", nics);
 }

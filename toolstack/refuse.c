@@ -5,6 +5,7 @@
  * One row per feature: the reason, and the line of xl.cfg that cures it. Whoever adds the feature
  * deletes its row.
  */
+#include "hw/pc.h"
 #include "toolstack/config.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 struct refusal {
     enum config_feature feature;
     const char *reason; /* what is missing */
-    const char *cure;   /* what to write in xl.cfg */
+    const char *cure;   /* what to write in xl.cfg; NULL: nic_cure() */
 };
 
 static const struct refusal refusals[] = {
@@ -23,8 +24,7 @@ static const struct refusal refusals[] = {
     { FEATURE_CIRRUS, "there is no Cirrus graphics card (xl's default) yet",
       "write vga=\"stdvga\" in xl.cfg" },
     { FEATURE_QXL, "there is no QXL graphics card", "write vga=\"stdvga\" in xl.cfg" },
-    { FEATURE_NIC, "there is no emulated network card yet",
-      "write type=vif in each vif line of xl.cfg, as in vif=['type=vif,bridge=xenbr0']" },
+    { FEATURE_NIC, "there is no such network card", NULL },
     { FEATURE_SCSI, "there are no emulated SCSI disks (sda, sdb, ...) yet",
       "call them hda to hdd or xvda in the disk line of xl.cfg" },
     { FEATURE_AHCI, "there is no AHCI controller yet", "remove hdtype=\"ahci\" from xl.cfg" },
@@ -48,6 +48,20 @@ static const struct refusal refusals[] = {
       "name a raw file or a block device in the disk line of xl.cfg" },
 };
 
+/* Names the models that there are. */
+static const char *nic_cure(char *text, size_t size)
+{
+    const char *name;
+    size_t n = 0;
+
+    for (unsigned i = 0; (name = pc_nic_name(i)) && n < size; i++)
+        n += (size_t)snprintf(text + n, size - n, "%smodel=%s", i ? " or " : "write ", name);
+    if (n < size)
+        snprintf(text + n, size - n, "%s type=vif (no emulated card) in the vif line of xl.cfg",
+                 n ? ", or" : "write");
+    return text;
+}
+
 int config_refuse(const struct config *c, struct error *e)
 {
     char text[sizeof e->text] = "";
@@ -58,13 +72,14 @@ int config_refuse(const struct config *c, struct error *e)
     for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
         const struct refusal *r = &refusals[i];
         const char *detail = c->detail[r->feature];
+        char nics[256];
         int n;
 
         if (!(c->features & UINT64_C(1) << r->feature))
             continue;
         n = snprintf(text + used, sizeof text - used, "%s%s%s%.60s%s: %s", used ? "; " : "",
                      r->reason, detail ? " (" : "", detail ? detail : "", detail ? ")" : "",
-                     r->cure);
+                     r->cure ? r->cure : nic_cure(nics, sizeof nics));
         if (n < 0 || (size_t)n >= sizeof text - used) {
             text[used] = '\0'; /* one more would be cut: the next attempt will name it */
             break;

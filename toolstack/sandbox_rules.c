@@ -18,6 +18,7 @@
 #include <linux/falloc.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -95,6 +96,7 @@ static const struct rule rules[] = {
     ALLOW(BOTH, accept4),
     IF(M, getsockopt, EQ(1, SOL_SOCKET), EQ(2, SO_PEERCRED)),
     IF(M, getsockopt, EQ(1, SOL_SOCKET), EQ(2, SO_ACCEPTCONN)),
+    IF(M, getsockopt, EQ(1, SOL_SOCKET), EQ(2, SO_ERROR)), /* -netdev socket */
     IF(M, setsockopt, EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY)),
 
     /* Images, emulated or PV, with bounce memory where they go past the host's cache; journals of
@@ -124,6 +126,11 @@ static const struct rule rules[] = {
     IF(BOTH, ioctl, EQ(1, TIOCGPTPEER)),
     IF(M, ioctl, EQ(1, TCSETSW)),
     IF(BOTH, ioctl, EQ(1, TCGETS)), /* isatty(), which stdio asks */
+
+    /* Taps: a card says, when it attaches itself, which sums and segments it can do without. A
+     * capture that meets a full disk is cut after its last whole frame. */
+    IF(M, ioctl, EQ(1, TUNSETOFFLOAD)),
+    ALLOW(M, lseek),
 
 #ifdef CONFIG_XEN
     /* The device model: operations on its domain and its memory. MMAPBATCH is what the library

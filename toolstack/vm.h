@@ -38,6 +38,16 @@ struct vm_block {
     uint64_t rd_bytes, wr_bytes, rd_operations, wr_operations, flush_operations;
 };
 
+struct vm_nic {
+    const char *model; /* "e1000" */
+    const char *id;    /* of its network */
+    const char *what;  /* "tap vif1.0-emu"; NULL: unplugged */
+    uint8_t mac[6];
+    bool link; /* the cable is in */
+    uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes,
+        tx_dropped; /* as the guest sees */
+};
+
 struct vm_pci {
     unsigned slot, function;
     uint16_t vendor, device, class; /* as in configuration space: 00h, 02h, 0ah */
@@ -77,6 +87,7 @@ struct vm_ops {
     /* Lists: fill *out with entry i, false past the last. Strings live until the next call. */
     bool (*chardev)(void *vm, unsigned i, struct vm_chardev *out);
     bool (*block)(void *vm, unsigned i, struct vm_block *out);
+    bool (*nic)(void *vm, unsigned i, struct vm_nic *out);
     bool (*pci)(void *vm, unsigned i, struct vm_pci *out);
     bool (*counters)(void *vm, unsigned i, struct vm_counters *out);
 

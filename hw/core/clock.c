@@ -96,6 +96,7 @@ void machine_expired(struct machine *m)
 {
     uint64_t now = machine_now(m);
 
+    now += now == 0; /* what is due at 0 stands as 1: 0 is off */
     for (unsigned budget = 64; budget && machine_deadline(m) <= now; budget--) {
         struct device *d = NULL;
         struct device_timer *t = earliest(m, &d);

@@ -131,8 +131,8 @@ struct wiring {
     struct block *disk[4]; /* IDE: channel * 2 + unit; NULL is an empty place */
     bool cdrom[4];         /* this unit is an ATAPI CD-ROM (disk NULL = no medium) */
     struct chardev *chr;
-    struct net *net;
-    uint8_t mac[6]; /* of the network card, as it stands in its EEPROM */
+    struct net *net; /* NULL: none, or, once unplugged, not any more: to be looked at each time */
+    uint8_t mac[6];  /* of the network card, as it stands in its EEPROM */
     struct display *display;
     const uint8_t *rom; /* option ROM image, rom_size bytes */
     uint32_t rom_size;

@@ -3,9 +3,10 @@
  * event - every entry into a device is a transaction.
  *
  * Outermost event: begin, shadow the device's records, handler, update(), commit, then what was
- * announced is stored into guest memory (publish.h), then interrupt lines change. The journal (journal.h) says what runs. A device that asks another one to act
- * (unplug, routing) opens a nested event on it, which belongs to the same transaction. A device
- * inside its own handler cannot be entered again (S5).
+ * announced is stored into guest memory (publish.h), then interrupt lines change. The journal
+ * (journal.h) says what runs. A device that asks another one to act (unplug, routing) opens a
+ * nested event on it, which belongs to the same transaction. A device inside its own handler cannot
+ * be entered again (S5).
  */
 #include "hw/core/core.h"
 

@@ -88,7 +88,8 @@ void publish_late(struct machine *m)
         if (p->len[i] <= PUBLISH_BYTES && untouched(m, i))
             store(m, i);
         else
-            gmem_dirty(m->mem, GPA(p->at[i]), p->len[i]); /* the predecessor may not have come to it */
+            gmem_dirty(m->mem, GPA(p->at[i]),
+                       p->len[i]); /* the predecessor may not have come to it */
         stored(p, i);
     }
     publish_forget(m);

@@ -461,7 +461,7 @@ static void rtl8139_update(struct device *d)
 static bool host_ready(void *opaque)
 {
     struct rtl8139 *c = opaque;
-    bool ready = receiving(&c->dev) && !c->dev.busy;
+    bool ready = receiving(&c->dev);
 
     if (!ready)
         c->starved = true;

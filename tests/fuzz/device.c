@@ -14,6 +14,7 @@
 #include "hw/core/core.h"
 #include "tests/bench.h"
 #include "tests/oracle.h"
+#include "tests/wire.h"
 
 #define RAM_FILL 4096u /* bytes of guest memory that the input fills, at 0x1000 */
 #define WRITTEN  1024u /* frames of which we know that they were written */
@@ -116,10 +117,22 @@ static void release(struct block *disk)
     bench_disk_release(disk, 1);
 }
 
+/* The network is as it was at the start. */
+static void settle_net(struct net *n)
+{
+    while (wire_take(n, NULL, NULL, 0))
+        ;
+    wire_accept(n, WIRE_FRAMES);
+    net_set_link(n, true);
+}
+
 /* Nothing is in flight: a state may be put in the place of this one. */
 static void settle(void)
 {
     disks(let_go);
+    for (unsigned i = 0; i < b->nrows; i++)
+        if (b->rows[i].host.net)
+            settle_net(b->rows[i].host.net);
     machine_drain(b->m);
 }
 

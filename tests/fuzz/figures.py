@@ -29,6 +29,7 @@ FILES = {
     "i8042": ["hw/input/i8042.c", "hw/input/ps2.c"],
     "xen_platform": ["hw/xen/platform.c"],
     "slots": ["ioreq/slots.c", "ioreq/request.c"],
+    "net": ["net/frames.c", "net/offload.c"],
     "broker": ["toolstack/supervisor/broker.c", "toolstack/supervisor/broker_rules.c"],
     "qmp": ["toolstack/qmp.c", "toolstack/qmp_commands.c", "toolstack/json_scan.c"],
 }

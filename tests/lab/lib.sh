@@ -9,7 +9,7 @@
 # Guests' files are in $guests (/run/guests): NAME.cfg, NAME.serial, NAME.xl.
 # Every step that waits has a limit in seconds and says what it waited for.
 #
-# Absent: networks; several guests with one name.
+# Absent: several guests with one name.
 
 guests=/run/guests
 scenario_disks=/guest/scratch

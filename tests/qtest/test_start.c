@@ -99,7 +99,15 @@ static void refuses_by_name(void **state)
         { "-qtest tcp:1", "tcp:1" },
         { "-qtest unix:/tmp/x,frob=1", "frob" },
         { "-accel qtest -uuid 12", "12" },
-        { "-accel qtest -netdev user,id=n", "netdev" },
+        { "-accel qtest -netdev vde,id=n", "vde" },
+        { "-accel qtest -netdev none", "id=" },
+        { "-accel qtest -netdev socket,id=n,fd=x", "fd=x" },
+        { "-accel qtest -device e1000,netdev=nowhere", "nowhere" },
+        { "-accel qtest -device e1000,addr=1", "\"1\"" },
+        { "-accel qtest -device e1000,addr=4.1", "4.1" },
+        { "-accel qtest -device e1000,mac=1", "\"1\"" },
+        { "-accel qtest -device e1000,colour=red", "colour" },
+        { "-accel qtest -device VGA -device e1000,addr=2", "slot" },
     };
 
     (void)state;

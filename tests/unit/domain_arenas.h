@@ -41,7 +41,7 @@ static void more(struct arena_header *h)
     struct arena_record *r = &h->record[h->nrecords++];
 
     *r = *record_in(h, "pciconf");
-    strcpy(r->name, "e1000");
+    strcpy(r->name, "floppy");
 }
 
 static void no_magic(struct arena_header *h)
@@ -87,7 +87,7 @@ static const struct {
     { older, NULL },
     { no_publication, NULL },
     { newer, "later is not known to this version" },
-    { more, "has a e1000 0, the configured one has not" },
+    { more, "has a floppy 0, the configured one has not" },
     { no_magic, "no hvmdm state arena" },
     { outside, "lies outside" },
     { no_server, "ioreq server" },

@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include "tests/unit/domain_nics.h"
 #include "tests/unit/domain_twins.h"
 #include "toolstack/record/player.h"
 
@@ -61,6 +62,14 @@ static int setup_recorded_twins(void **state)
     return ret;
 }
 
+static int setup_recorded_card(void **state)
+{
+    int ret = setup_card(state);
+
+    record(*state);
+    return ret;
+}
+
 static void replay_and_remove(void)
 {
     replay(recording);
@@ -71,6 +80,13 @@ static int teardown_recorded(void **state)
 {
     replay_and_remove();
     return teardown(state);
+}
+
+static int teardown_recorded_card(void **state)
+{
+    if (((struct fixture *)*state)->config.nnics)
+        replay_and_remove();
+    return teardown_card(state);
 }
 
 static int teardown_recorded_twins(void **state)

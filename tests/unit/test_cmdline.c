@@ -25,6 +25,7 @@
         "chardev=libxl-cmd,mode=control", "-chardev",                                              \
         "socket,id=libxenstat-cmd,path=/var/run/xen/qmp-libxenstat-7,server=on,wait=off", "-mon",  \
         "chardev=libxenstat-cmd,mode=control", "-nodefaults", "-no-user-config", "-name", "web"
+#define NIC  "-device", "e1000,netdev=n,mac=00:16:3e:01:02:03"
 #define TAIL "-machine", "xenfv,suppress-vmdesc=on", "-m", "1008"
 
 static const char *const plain[] = {
@@ -475,21 +476,76 @@ static void emulated_network(void **state)
         TAIL,
         NULL
     };
+    static const uint8_t mac[6] = { 0x00, 0x16, 0x3e, 0x01, 0x02, 0x03 };
+    struct error e = { "" };
     struct config c;
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        const char *const *a = i ? brief : libxl;
-
-        accept_args(&c, a);
+        accept_args(&c, i ? brief : libxl);
         assert_int_equal(c.nnics, 1);
         assert_string_equal(c.nics[0].model, "rtl8139");
-        assert_string_equal(c.nics[0].mac, "00:16:3e:01:02:03");
+        assert_memory_equal(c.nics[0].mac, mac, sizeof mac);
+        assert_string_equal(c.nics[0].kind, "tap");
         assert_string_equal(c.nics[0].ifname, "vif7.0-emu");
         assert_string_equal(c.nics[0].bridge, "xenbr0");
+        assert_int_equal(c.nics[0].fd, -1);
+        assert_null(c.nics[0].spec);
+        assert_int_equal(config_refuse(&c, &e), 0);
         config_free(&c);
-        expect_refusal(a, "rtl8139", "type=vif");
     }
+}
+
+/* What xl does not write, but an administrator may: device_model_args_hvm=. */
+static void other_networks(void **state)
+{
+    static const char *const args[] = {
+        HEAD,      TAIL,
+        "-device", "e1000,netdev=a,mac=02:00:00:00:00:0A,bootindex=1",
+        "-netdev", "user,restrict=on,id=a,hostfwd=tcp::2222-:22",
+        "-device", "e1000,netdev=b,mac=02:00:00:00:00:0b",
+        "-netdev", "socket,id=b,fd=9",
+        "-device", "rtl8139,netdev=c,mac=02:00:00:00:00:0c",
+        "-netdev", "none,id=c",
+        "-device", "e1000,netdev=d,mac=02:00:00:00:00:0d",
+        "-netdev", "tap,fd=7,id=d",
+        "-object", "filter-dump,id=f,netdev=b,file=/tmp/b.pcap,maxlen=96",
+        NULL
+    };
+    struct config c;
+
+    (void)state;
+    accept_args(&c, args);
+    assert_int_equal(c.nnics, 4);
+    assert_string_equal(c.nics[0].kind, "user");
+    assert_string_equal(c.nics[0].spec, "restrict=on,hostfwd=tcp::2222-:22");
+    assert_int_equal(c.nics[0].mac[5], 0x0a);
+    assert_null(c.nics[0].dump);
+    assert_int_equal(c.nics[1].fd, 9);
+    assert_string_equal(c.nics[1].spec, "");
+    assert_string_equal(c.nics[1].dump, "/tmp/b.pcap");
+    assert_int_equal(c.nics[1].dump_bytes, 96);
+    assert_string_equal(c.nics[2].spec, "");
+    assert_int_equal(c.nics[3].fd, 7);
+    assert_int_equal(c.features, 0);
+    config_free(&c);
+}
+
+static void unknown_card(void **state)
+{
+    static const char *const args[] = {
+        HEAD,
+        "-device",
+        "i82559er,id=nic0,netdev=net0,mac=00:16:3e:01:02:03",
+        "-netdev",
+        "type=tap,id=net0,ifname=vif7.0-emu,br=xenbr0,script=no,downscript=no",
+        TAIL,
+        NULL
+    };
+
+    (void)state;
+    expect_refusal(args, "i82559er", "model=e1000");
+    expect_refusal(args, "i82559er", "type=vif");
 }
 
 static void pvdevice(void **state)
@@ -584,7 +640,7 @@ static void refusals_come_together(void **state)
         "-device",
         "cirrus-vga,vgamem_mb=8",
         "-device",
-        "e1000,id=nic0,netdev=net0,mac=x",
+        "ne2k_pci,id=nic0,netdev=net0,mac=00:16:3e:01:02:03",
         "-netdev",
         "tap,id=net0,ifname=vif7.0-emu,br=b,script=no,downscript=no",
         TAIL,
@@ -682,8 +738,23 @@ static void mistakes(void **state)
             "file=/b,if=ide,index=0,media=disk,format=raw" },
           "hda" },
         { { "-serial", "pty", "-serial", "pty", "-serial" }, "needs a value" },
-        { { "-netdev", "user,id=n" }, "\"user\"" },
+        { { "-netdev", "vde,id=n" }, "\"vde\"" },
         { { "-netdev", "tap,id=n,ifname=x" }, "\"n\"" },
+        { { "-netdev", "tap,ifname=x" }, "id= is missing" },
+        { { NIC, "-netdev", "tap,id=n,fd=x" }, "fd=x" },
+        { { NIC, "-netdev", "tap,id=n" }, "ifname=" },
+        { { NIC, "-netdev", "tap,id=n,ifname=x,queues=4" }, "queues=4" },
+        { { NIC, "-netdev", "none,id=n", "-netdev", "none,id=n" }, "two \"n\"" },
+        { { NIC, "-netdev", "none,id=n", NIC }, "has a card" },
+        { { NIC }, "no -netdev \"n\"" },
+        { { "-device", "e1000,mac=00:16:3e:01:02:03,netdev=n,speed=1" }, "speed=1" },
+        { { "-device", "e1000,id=x,netdev=n" }, "mac=" },
+        { { "-device", "e1000,id=x,netdev=n,mac=00:16:3e:01:02" }, "00:16:3e:01:02\"" },
+        { { "-device", "e1000,id=x,netdev=n,mac=00:16:3e:01:02:03:04" }, "03:04" },
+        { { "-device", "e1000,id=x,netdev=n,mac=00:16:3e:01:02:0g" }, "0g" },
+        { { "-device", "e1000,id=x,netdev=n,mac=01:16:3e:01:02:03" }, "first byte even" },
+        { { "-object", "filter-dump,id=f,netdev=n,file=/x" }, "named before" },
+        { { NIC, "-netdev", "none,id=n", "-object", "filter-dump,id=f,netdev=n" }, "file=" },
         { { "-chardev", "udp,id=x" }, "\"udp\"" },
         { { "-chardev", "socket,id=x,path=/a,server=on" }, "\"x\"" },
         { { "-mon", "chardev=none,mode=control" }, "\"none\"" },
@@ -909,6 +980,8 @@ int main(void)
         cmocka_unit_test(pv_attach),
         cmocka_unit_test(migrate_in),
         cmocka_unit_test(emulated_network),
+        cmocka_unit_test(other_networks),
+        cmocka_unit_test(unknown_card),
         cmocka_unit_test(pvdevice),
         cmocka_unit_test(refusals),
         cmocka_unit_test(refusals_come_together),

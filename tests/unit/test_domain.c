@@ -4,6 +4,7 @@
  */
 #include "tests/unit/domain_arenas.h"
 #include "tests/unit/domain_media.h"
+#include "tests/unit/domain_nics.h"
 #include "tests/unit/domain_recording.h"
 #include "tests/unit/domain_twins.h"
 #include "tests/unit/domain_world.h"
@@ -17,7 +18,7 @@ static void first_gives_all_away(void **state)
     struct worker w = start(f, 0);
 
     serve_until(f, &w, SUPERVISED_READY);
-    assert_int_equal(f->nheld, ARRAY_SIZE(names));
+    assert_int_equal(f->nheld, ARRAY_SIZE(names) + !f->config.no_sandbox); /* the empty network */
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         assert_non_null(find_held(f, names[i]));
     serve_until(f, &w, SUPERVISED_WANT_PV);
@@ -392,9 +393,14 @@ static void xsa119_nothing_listens_unasked(void **state)
 
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TWIN(name) cmocka_unit_test_setup_teardown(name, setup_twins, teardown_twins)
+#define CARD(name) cmocka_unit_test_setup_teardown(name, setup_card, teardown_card)
 #define RECORDED(name)                                                                             \
     {                                                                                              \
         "recorded_" #name, name, setup_recorded, teardown_recorded, NULL                           \
+    }
+#define RECORDED_CARD(name)                                                                        \
+    {                                                                                              \
+        "recorded_" #name, name, setup_recorded_card, teardown_recorded_card, NULL                 \
     }
 #define RECORDED_TWIN(name)                                                                        \
     {                                                                                              \
@@ -420,6 +426,11 @@ int main(void)
         LIFE(unplugged_disk_is_given_up),
         LIFE(unplugged_disk_is_given_up_later),
         LIFE(medium_follows),
+        CARD(card_stays),
+        CARD(unplugged_card_is_given_up),
+        CARD(unplugged_card_is_given_up_later),
+        CARD(card_without_network_is_refused),
+        CARD(trial_with_card),
         LIFE(xsa119_nothing_listens_unasked),
         LIFE(ends_with_its_supervisor),
         LIFE(ends_with_its_supervisor_though_it_let_go),
@@ -443,6 +454,9 @@ int main(void)
         TWIN(successor_says_that_it_is_unplugged),
         TWIN(handed_over),
         TWIN(size_is_passed_on),
+        RECORDED_CARD(card_stays),
+        RECORDED_CARD(unplugged_card_is_given_up),
+        RECORDED_CARD(unplugged_card_is_given_up_later),
         RECORDED_TWIN(goes_there_and_back),
         RECORDED_TWIN(successor_wakes),
         RECORDED_TWIN(write_is_cut_off),

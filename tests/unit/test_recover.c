@@ -30,10 +30,11 @@
 #include "tests/wire.h"
 
 extern const struct device_ops pciconf_ops, i8042_ops, uart16550_ops, piix3_ide_ops, piix4_pm_ops;
-extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops, rtl8139_ops;
+extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops, e1000_ops, rtl8139_ops;
 
 enum { IDE_DEVFN = 1 << 3 | 1, PM_DEVFN = 1 << 3 | 3, BM = 0xc000 };
-enum { NIC_DEVFN = 8 << 3, NIC = 0xc100 };
+enum { NIC_DEVFN = 5 << 3, NIC = 0xf0100000 };
+enum { RTL_DEVFN = 6 << 3, RTL = 0xc100 };
 enum { VRAM_GFN = 0x2000, VRAM_BYTES = 1 << 20, DISK_BYTES = 64 * 512 };
 enum { WINDOW = 0x10000, WINDOW_BYTES = 0x4000, ARENA_MOST_BYTES = 512 * 1024, POINTS = 4096 };
 
@@ -111,16 +112,17 @@ struct memory {
 struct event {
     const char *name;
     void (*prepare)(struct bench *b);
-    struct request request;        /* size 0: none */
-    bool buffered;                 /* goes through the ring */
-    uint64_t later;                /* ns: then timers run */
-    void (*host)(struct bench *b); /* instead of a request: what the host side does */
-    bool once;                     /* nobody repeats it: done, or not done, but nothing between */
-    void (* or)(struct bench *b);  /* then also allowed: what the host side does instead */
-    uint64_t time;                 /* instead of a request: ns in which timers run */
+    struct request request;         /* size 0: none */
+    bool buffered;                  /* goes through the ring */
+    uint64_t later;                 /* ns: then timers run */
+    void (*host)(struct bench *b);  /* instead of a request: what the host side does */
+    bool once;                      /* nobody repeats it: done, or not done, but nothing between */
+    void (* or)(struct bench *b);   /* then also allowed: what the host side does instead */
+    uint64_t time;                  /* instead of a request: ns in which timers run */
     void (*guest)(struct bench *b); /* what another vCPU does until, and after, a death */
-    unsigned near_end; /* with twice: the first one dies so many stores before the end; 0: half way */
-    bool twice;                    /* the successor dies everywhere, too (takes seconds) */
+    unsigned
+        near_end; /* with twice: the first one dies so many stores before the end; 0: half way */
+    bool twice;   /* the successor dies everywhere, too (takes seconds) */
 };
 
 static struct display screen;
@@ -143,7 +145,8 @@ static struct bench *board(void)
         { .ops = &uart16550_ops, .base = { 0x3f8 }, .isa_irq = { 4 } },
         { .ops = &xen_platform_ops, .devfn = ANY_PCI, .base = { 0x10 } },
         { .ops = &card_ops, .base = { CARD }, .isa_irq = { CARD_IRQ } },
-        { .ops = &rtl8139_ops, .devfn = NIC_DEVFN },
+        { .ops = &e1000_ops, .devfn = NIC_DEVFN },
+        { .ops = &rtl8139_ops, .devfn = RTL_DEVFN },
     };
 
     *medium_held = true;
@@ -152,6 +155,7 @@ static struct bench *board(void)
     row[3].host.cdrom[2] = true;
     row[5].host.chr = bench_chardev_new(64);
     row[8].host.net = wire_new();
+    row[9].host.net = wire_new();
     return bench_new(row, ARRAY_SIZE(row));
 }
 
@@ -381,68 +385,106 @@ static void driver(struct bench *b)
     }
 }
 
+/* Rings of eight descriptors, and every frame is taken. */
+static void nic_on(struct bench *b)
+{
+    uint8_t desc[16] = { 0, 0x50, 0x01 }; /* 15000h: a buffer counts only with its descriptor */
+
+    bench_cfg_write(b, NIC_DEVFN, 0x10, 4, NIC);
+    bench_cfg_write(b, NIC_DEVFN, 0x04, 2, 6);
+    bench_ram_put(b, WINDOW + 0x100, desc, sizeof desc);
+    bench_write(b, NIC + 0x2800, 4, WINDOW + 0x100); /* RDBAL, RDLEN, RDT, RCTL */
+    bench_write(b, NIC + 0x2808, 4, 128);
+    bench_write(b, NIC + 0x2818, 4, 1);
+    bench_write(b, NIC + 0x0100, 4, 0x801a);
+    bench_write(b, NIC + 0x3800, 4, WINDOW); /* TDBAL, TDLEN, TCTL */
+    bench_write(b, NIC + 0x3808, 4, 128);
+    bench_write(b, NIC + 0x0400, 4, 2);
+    bench_write(b, NIC + 0x00c4, 4, 100); /* ITR, IMS */
+    bench_write(b, NIC + 0x00d0, 4, 0x1ffff);
+}
+
+/* A frame of two descriptors, which are to be handed back. */
+static void nic_sending(struct bench *b)
+{
+    uint8_t desc[2][16] = { { 0, 8, 1, 0, 0, 0, 0, 0, 40, 0, 0, 0x08 },
+                            { 0, 9, 1, 0, 0, 0, 0, 0, 60, 0, 0, 0x09 } };
+
+    nic_on(b);
+    bench_ram_put(b, WINDOW, desc, sizeof desc);
+    bench_write(b, NIC + 0x3818, 4, 2); /* TDT */
+}
+
+static void frame_arrives(struct bench *b)
+{
+    uint8_t frame[64];
+
+    memset(frame, 0xff, sizeof frame);
+    assert_true(wire_give(b->rows[8].host.net, NULL, frame, sizeof frame));
+}
+
 /* --- An RTL8139C+ with rings of four; buffers for frames that come, and 800h on, that are sent. */
 
 enum {
-    NIC_RX = WINDOW + 0x1000,
-    NIC_TX = WINDOW + 0x1100,
-    NIC_BUFFERS = WINDOW + 0x1800,
+    RTL_RX = WINDOW + 0x1000,
+    RTL_TX = WINDOW + 0x1100,
+    RTL_BUFFERS = WINDOW + 0x1800,
     FRAME = 700
 };
 
-static void nic_descriptor(struct bench *b, uint64_t ring, unsigned i, uint32_t opts1)
+static void rtl_descriptor(struct bench *b, uint64_t ring, unsigned i, uint32_t opts1)
 {
     uint8_t d[16] = { 0 };
 
     put_le32(d, opts1 | (i == 3 ? 0x40000000 : 0));
-    put_le32(d + 8, (uint32_t)NIC_BUFFERS + i * 0x200 + (ring == NIC_TX ? 0x800 : 0));
+    put_le32(d + 8, (uint32_t)RTL_BUFFERS + i * 0x200 + (ring == RTL_TX ? 0x800 : 0));
     bench_ram_put(b, ring + i * sizeof d, d, sizeof d);
 }
 
 /* The buffers hold already what will come into them: that of a frame which is lost does not count.
  */
-static void nic_on(struct bench *b)
+static void rtl_on(struct bench *b)
 {
     uint8_t frame[FRAME + 4] = { 0 };
 
     memset(frame, 0xff, FRAME);
-    bench_ram_put(b, NIC_BUFFERS, frame, sizeof frame);
-    bench_cfg_write(b, NIC_DEVFN, 0x10, 4, NIC);
-    bench_cfg_write(b, NIC_DEVFN, 0x04, 2, 5);
-    bench_outw(b, NIC + 0xe0, 3);
+    bench_ram_put(b, RTL_BUFFERS, frame, sizeof frame);
+    bench_cfg_write(b, RTL_DEVFN, 0x10, 4, RTL);
+    bench_cfg_write(b, RTL_DEVFN, 0x04, 2, 5);
+    bench_outw(b, RTL + 0xe0, 3);
     for (unsigned i = 0; i < 4; i++) {
-        nic_descriptor(b, NIC_RX, i, 0x80000200);
-        nic_descriptor(b, NIC_TX, i, 0);
+        rtl_descriptor(b, RTL_RX, i, 0x80000200);
+        rtl_descriptor(b, RTL_TX, i, 0);
     }
-    bench_outl(b, NIC + 0xe4, NIC_RX);
-    bench_outl(b, NIC + 0x20, NIC_TX);
-    bench_outb(b, NIC + 0x37, 0x0c);
-    bench_outl(b, NIC + 0x44, 0x0f);
-    bench_outw(b, NIC + 0x3c, 0xffff);
+    bench_outl(b, RTL + 0xe4, RTL_RX);
+    bench_outl(b, RTL + 0x20, RTL_TX);
+    bench_outb(b, RTL + 0x37, 0x0c);
+    bench_outl(b, RTL + 0x44, 0x0f);
+    bench_outw(b, RTL + 0x3c, 0xffff);
 }
 
 /* Two frames to send, one of them in two pieces. */
-static void nic_frames_wait(struct bench *b)
+static void rtl_frames_wait(struct bench *b)
 {
-    nic_on(b);
-    nic_descriptor(b, NIC_TX, 0, 0xa0000040);
-    nic_descriptor(b, NIC_TX, 1, 0x90000040);
-    nic_descriptor(b, NIC_TX, 2, 0xb0000040);
+    rtl_on(b);
+    rtl_descriptor(b, RTL_TX, 0, 0xa0000040);
+    rtl_descriptor(b, RTL_TX, 1, 0x90000040);
+    rtl_descriptor(b, RTL_TX, 2, 0xb0000040);
 }
 
-static void nic_sends(struct bench *b)
+static void rtl_sends(struct bench *b)
 {
-    nic_frames_wait(b);
-    bench_outb(b, NIC + 0xd9, 0x40);
+    rtl_frames_wait(b);
+    bench_outb(b, RTL + 0xd9, 0x40);
 }
 
 /* A frame that takes two descriptors. */
-static void frame_comes(struct bench *b)
+static void rtl_frame_comes(struct bench *b)
 {
     uint8_t frame[FRAME];
 
     memset(frame, 0xff, sizeof frame);
-    wire_give(b->rows[8].host.net, NULL, frame, sizeof frame);
+    assert_true(wire_give(b->rows[9].host.net, NULL, frame, sizeof frame));
 }
 
 #define PIO(a, n, rd, v)                                                                           \
@@ -497,9 +539,12 @@ static const struct event events[] = {
       .near_end = 16 },
     { "descriptors are done, from half way on", nothing, PIO(CARD, 1, false, 4), .guest = driver,
       .twice = true },
-    { "a card sends", nic_sends, .time = 1000, .later = 1000 },
-    { "a card is told to send", nic_frames_wait, PIO(NIC + 0xd9, 1, false, 0x40), .later = 1000 },
-    { "a card receives", nic_on, .host = frame_comes, .once = true, .later = 1000 },
+    { "network card sends", nic_sending, .time = 1000, .later = 1000 },
+    { "network card receives", nic_on, .host = frame_arrives, .once = true, .later = 10 },
+    { "an RTL8139 sends", rtl_sends, .time = 1000, .later = 1000 },
+    { "an RTL8139 is told to send", rtl_frames_wait, PIO(RTL + 0xd9, 1, false, 0x40),
+      .later = 1000 },
+    { "an RTL8139 receives", rtl_on, .host = rtl_frame_comes, .once = true, .later = 1000 },
     { "CD is put in", eject, .host = insert, .once = true, .twice = true },
 };
 

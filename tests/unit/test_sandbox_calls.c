@@ -52,7 +52,7 @@ static const struct known known[] = {
     BOTH(recvfrom), BOTH(futex), BOTH(restart_syscall), BOTH(clock_gettime), BOTH(gettimeofday),
     BOTH(clock_nanosleep), BOTH(nanosleep), BOTH(setitimer), BOTH(getpid), BOTH(gettid),
     BOTH(getppid), BOTH(getuid), BOTH(geteuid), BOTH(getrandom),
-    BOTH(pread64), MODEL(pwrite64), BOTH(preadv), BOTH(pwritev), BOTH(preadv2),
+    BOTH(pread64), MODEL(pwrite64), MODEL(lseek), BOTH(preadv), BOTH(pwritev), BOTH(preadv2),
     BOTH(pwritev2), BOTH(fdatasync), BOTH(ftruncate), BOTH(memfd_create), BOTH(accept4),
     BOTH(set_robust_list), BOTH(rseq), BOTH(sched_getaffinity), BOTH(sched_yield),
     /* allowed with some arguments */

@@ -2,12 +2,14 @@
 /*
  * arguments - see arguments.h.
  *
- * Present: machine (pc, none), memory, CPUs, boot order, IDE disks and CD-ROM drives, VGA, serial
- *          ports, QMP sockets, the port itself.
+ * Present: machine (pc, none), memory, CPUs, boot order, IDE disks and CD-ROM drives, VGA, network
+ *          cards, serial ports, QMP sockets, the port itself.
  * Absent:  whatever else clients can name is an error that says so: boards, devices, networks and
  *          block drivers that are not there, JSON after -device, -blockdev, -global.
  */
 #include "toolstack/qtest/arguments.h"
+
+#include "hw/pc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,6 +36,8 @@ struct parser {
     char *free;         /* next unused byte of config.text */
     struct socket_chardev chardev[CHARDEVS];
     unsigned nchardevs;
+    struct config_netdev netdev[CONFIG_NICS];
+    unsigned nnetdevs;
 };
 
 static int bad(struct parser *p, const char *what)
@@ -475,6 +479,96 @@ static int device_vga(struct parser *p, char *rest)
     return err;
 }
 
+/* --- Network cards, and then, or before, their networks. */
+
+static int nic_slot(struct parser *p, const char *addr, uint8_t *slot)
+{
+    char *end;
+    unsigned long n = addr ? strtoul(addr, &end, 16) : 0;
+
+    if (n < 2 || n > 31 || (*end && strcmp(end, ".0")))
+        return bad(p, addr ? addr : "addr");
+    *slot = (uint8_t)n;
+    return 0;
+}
+
+static int device_nic(struct parser *p, const char *model, char *rest)
+{
+    struct config *c = &p->a->config;
+    struct config_nic n = { .model = model, .fd = -1, .kind = "none", .spec = "" };
+    char *key, *v;
+    int err = 0;
+
+    if (c->nnics == CONFIG_NICS)
+        return error_set(p->e, -ENOSPC, "argument %s: too many network cards", p->option);
+    memcpy(n.mac, (const uint8_t[]){ 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 }, sizeof n.mac);
+    n.mac[5] = (uint8_t)(n.mac[5] + c->nnics);
+    while (err == 0 && (key = next_key(&rest, &v))) {
+        if (v && !strcmp(key, "netdev"))
+            n.id = v;
+        else if (v && !strcmp(key, "mac"))
+            err = config_mac(v, n.mac) ? 0 : bad(p, v);
+        else if (!strcmp(key, "addr"))
+            err = nic_slot(p, v, &n.slot);
+        else if (strcmp(key, "id") && strcmp(key, "bus") && strcmp(key, "bootindex"))
+            err = bad(p, key);
+    }
+    if (err == 0)
+        c->nics[c->nnics++] = n;
+    return err;
+}
+
+static int opt_netdev(struct parser *p, char *value)
+{
+    struct config_netdev *n = &p->netdev[p->nnetdevs];
+    int err;
+
+    if (p->nnetdevs == CONFIG_NICS)
+        return error_set(p->e, -ENOSPC, "argument %s: too many networks", p->option);
+    if (!strncmp(value, "hubport,", 8)) { /* a hub with one port */
+        value += strlen("hub");
+        memcpy(value, "none", 4);
+    }
+    err = config_netdev(value, n, p->e);
+    if (err == 0 && !strcmp(n->kind, "none"))
+        n->rest += strlen(n->rest); /* hubid= */
+    p->nnetdevs += err == 0;
+    return err;
+}
+
+static const char *tap_name(char *rest)
+{
+    char *key, *v;
+
+    while ((key = next_key(&rest, &v)))
+        if (v && !strcmp(key, "ifname"))
+            return v;
+    return NULL;
+}
+
+static int join_nets(struct parser *p)
+{
+    for (unsigned i = 0; i < p->a->config.nnics; i++) {
+        struct config_nic *n = &p->a->config.nics[i];
+        const struct config_netdev *net = NULL;
+
+        for (unsigned k = 0; n->id && k < p->nnetdevs; k++)
+            if (!strcmp(p->netdev[k].id, n->id))
+                net = &p->netdev[k];
+        if (n->id && !net)
+            return error_set(p->e, -EINVAL, "argument -device %s: there is no -netdev \"%.60s\"",
+                             n->model, n->id);
+        if (!net)
+            continue;
+        n->kind = net->kind;
+        n->fd = net->fd;
+        n->spec = net->rest;
+        if (!strcmp(n->kind, "tap"))
+            n->ifname = tap_name(net->rest);
+    }
+    return 0;
+}
+
 static int opt_device(struct parser *p, char *value)
 {
     char *v, *name = next_key(&value, &v);
@@ -485,6 +579,8 @@ static int opt_device(struct parser *p, char *value)
         return device_ide(p, name[4] == 'c', value);
     if (!strcmp(name, "VGA"))
         return device_vga(p, value);
+    if (pc_nic_model(name))
+        return device_nic(p, name, value);
     return error_set(p->e, -ENOTSUP, "argument %s: there is no device \"%.100s\"", p->option, name);
 }
 
@@ -654,6 +750,7 @@ static const struct option {
     { "serial", true, opt_serial },
     { "chardev", true, opt_chardev },
     { "mon", true, opt_mon },
+    { "netdev", true, opt_netdev },
     { "net", true, opt_none },
     { "nic", true, opt_none },
     { "parallel", true, opt_none },
@@ -747,7 +844,7 @@ int arguments_parse(struct arguments *a, int argc, char *const argv[], struct er
             return used;
     }
     add_defaults(&p);
-    return 0;
+    return join_nets(&p);
 }
 
 void arguments_free(struct arguments *a)

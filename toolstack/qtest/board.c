@@ -379,6 +379,18 @@ void board_advance(struct board *b, uint64_t target)
         at_moment(b, target);
 }
 
+/* Work that a device has put off until its handler is over. */
+bool board_turn(struct board *b)
+{
+    uint64_t now = board_now(b);
+    bool due = b->m && machine_host_deadline(b->m) <= now + (now == 0); /* as timer_arm() has it */
+
+    if (due)
+        machine_expired(b->m);
+    board_settle(b);
+    return due;
+}
+
 /* --- Life. */
 
 struct device *board_chip(struct board *b, const char *name)

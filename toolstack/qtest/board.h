@@ -45,6 +45,10 @@ void board_call(struct board *b, const struct board_calls *calls); /* copied */
 void board_reset(struct board *b);
 /* After work of others (disk completions): what the lines' changes mean is done. */
 void board_settle(struct board *b);
+/* To be called once in each turn of the loop: settles, and before that runs the timers of the
+ * machine that are due without the clock being moved: work that a device goes on with behind its
+ * handler. True: there was some, and may be more. */
+bool board_turn(struct board *b);
 
 /* Ports; width 1, 2, 4. What nobody claims reads ones. */
 uint32_t board_in(struct board *b, uint16_t port, unsigned width);

@@ -187,18 +187,22 @@ static bool device_type(void *vm, unsigned i, struct vm_device_type *out)
     };
 
     (void)vm;
-    if (i < ARRAY_SIZE(types))
+    if (i < ARRAY_SIZE(types)) {
         *out = types[i];
-    return i < ARRAY_SIZE(types);
+        return true;
+    }
+    *out = (struct vm_device_type){ pc_nic_name(i - (unsigned)ARRAY_SIZE(types)), "pci-device",
+                                    false };
+    return out->name != NULL;
 }
 
-/* Completions come from the loop; what they did to interrupt lines is delivered after each turn. */
+/* Completions and frames come from the loop; what they did to interrupt lines is delivered after
+ * each turn. */
 static bool after_turn(void *opaque)
 {
     struct qtest *q = opaque;
 
-    board_settle(q->board);
-    return false;
+    return board_turn(q->board);
 }
 
 /* --- Sockets, before anything that takes time: the client waits. */

@@ -37,6 +37,13 @@ const struct tap_shape tap_shapes[TAP_TYPES] = {
     [TAP_DRAIN] = { "wait for the disk", 1, 0, false },
     [TAP_PUT] = { "characters sent", 3, 0, false },
     [TAP_KICK] = { "room for characters", 1, 0, false },
+    [TAP_NET_READY] = { "room for a frame", 0, 1, false },
+    [TAP_NET_RECEIVE] = { "frame received", 0, 3, true },
+    [TAP_NET_WRITABLE] = { "network writable", 0, 1, false },
+    [TAP_NET_LINK] = { "cable", 0, 2, false },
+    [TAP_NET_SEND] = { "frame sent", 3, 0, false },
+    [TAP_NET_KICK] = { "card has room", 1, 0, false },
+    [TAP_NET_ATTACH] = { "card attaches itself", 3, 0, false },
 };
 
 uint64_t tap_how(const struct request *r)

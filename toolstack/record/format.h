@@ -22,7 +22,7 @@
 #define RECORDING_SEGMENT "hvmdm\ns\1"
 
 enum {
-    RECORDING_VERSION = 1,
+    RECORDING_VERSION = 2,
     RECORDING_PAGE = 4096,         /* where segments begin */
     RECORDING_AREAS = 4,           /* of a bounded recording */
     RECORDING_FRAME = 128 << 10,   /* the longest, in bytes */
@@ -52,9 +52,12 @@ struct recording_board {
     uint32_t vcpus, vram_bytes;
     uint64_t vram_gfn;
     uint64_t disk_bytes[PC_DISKS];
+    uint8_t nets, cables; /* masks of network cards: has a network; which is connected */
+    uint8_t mac[PC_NICS][6];
+    uint8_t zeroes[6];
 };
 
-/* The head of a segment; the arena's first `used` bytes and the ROM image follow, then frames:
+/* The head of a segment; the arena's first `used` bytes and the ROM images follow, then frames:
  * length (varint, > 0), records, one end mark. A length of 0 ends the segment. */
 struct recording_segment {
     char magic[8];
@@ -65,7 +68,9 @@ struct recording_segment {
     uint64_t arena, used;     /* bytes of the state arena, and of its part that is here */
     uint32_t rom;             /* bytes */
     uint8_t blocked, starved; /* masks of streams: a short write; had no room */
-    uint8_t zero[2];
+    uint8_t held;             /* mask of networks: a frame that was not taken */
+    uint8_t zero;
+    uint32_t nic_rom[PC_NICS]; /* bytes; 0: that of the first card of this model, or none */
     struct recording_board board;
 };
 
@@ -103,8 +108,32 @@ enum tap_type {
     TAP_DRAIN,      /* out: place; completions, then TAP_BACK */
     TAP_PUT,        /* out: port, length, hash of the bytes; ..., TAP_BACK: taken, filed */
     TAP_KICK,       /* out: port; ..., TAP_BACK */
+    /* Networks. Entries: */
+    TAP_NET_READY,    /* in: card. Would it take a frame? */
+    TAP_NET_RECEIVE,  /* in: card, tap_offload()'s two; bytes */
+    TAP_NET_WRITABLE, /* in: card. The host takes frames again */
+    TAP_NET_LINK,     /* in: card, 1: the cable is in */
+    /* Calls: */
+    TAP_NET_SEND,   /* out: card, bytes, hash of struct net_offload and frame; ..., TAP_BACK: 1 if
+                     * it was taken */
+    TAP_NET_KICK,   /* out: card; ..., TAP_BACK */
+    TAP_NET_ATTACH, /* out: card, 1: it is there, NET_CAN_*; ..., TAP_BACK */
     TAP_TYPES
 };
+
+/* May it come during another call of the machine? */
+static inline bool tap_may_nest(unsigned type)
+{
+    return (type >= TAP_COMPLETE && type <= TAP_WRITABLE) ||
+           (type >= TAP_NET_READY && type <= TAP_NET_LINK);
+}
+
+/* Does an END or a BACK belong to it? */
+static inline bool tap_has_end(unsigned type)
+{
+    return (type >= TAP_REQUEST && type <= TAP_CONTROL) ||
+           (type >= TAP_DRAIN && type <= TAP_NET_ATTACH);
+}
 
 /* What the administrator, or a tool, does to a machine. */
 enum tap_control {

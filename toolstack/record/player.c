@@ -30,6 +30,7 @@ struct player {
     struct tap_record entry;  /* the outermost one that runs */
     bool in_entry, over;
     size_t room[PC_SERIALS]; /* what the port said last */
+    bool ready[PC_NICS];     /* what the card said last, until it got a frame */
     uint8_t bytes[RECORDING_BYTES];
     struct arena arena;
     struct hv *sim;
@@ -184,6 +185,29 @@ static void play_serial(struct player *p, const struct tap_record *r)
     }
 }
 
+static void play_net(struct player *p, const struct tap_record *r)
+{
+    struct tap_net *s = r->in[0] < PC_NICS ? p->tap.net[r->in[0]] : NULL;
+    struct net_offload o = tap_offload(&r->in[1]);
+
+    if (!s || (r->type == TAP_NET_RECEIVE &&
+               (!p->ready[r->in[0]] || !r->bytes || r->len >= NET_FRAME_MAX ||
+                !net_offload_fits(&o, r->len)))) {
+        damaged(p, "a frame for which there is no room");
+        p->tap.depth--;
+    } else if (r->type == TAP_NET_READY) {
+        tap_net_ready(s, &p->ready[r->in[0]]);
+    } else if (r->type == TAP_NET_RECEIVE) {
+        memcpy(p->bytes, r->bytes, r->len); /* the next record takes their place */
+        p->ready[r->in[0]] = false;
+        tap_net_receive(s, &o, p->bytes, r->len);
+    } else if (r->type == TAP_NET_WRITABLE) {
+        tap_net_writable(s);
+    } else {
+        tap_net_link(s, r->in[1] != 0);
+    }
+}
+
 /* Another medium: the old wrapper stays, in case that the machine has not let it go. */
 static struct block *new_medium(struct player *p, uint64_t place, uint64_t size)
 {
@@ -243,6 +267,12 @@ static void play(struct player *p, const struct tap_record *r)
     case TAP_CONTROL:
         play_control(p, r);
         break;
+    case TAP_NET_READY:
+    case TAP_NET_RECEIVE:
+    case TAP_NET_WRITABLE:
+    case TAP_NET_LINK:
+        play_net(p, r);
+        break;
     default:
         damaged(p, "a call outside of any event");
         t->depth--;
@@ -261,7 +291,7 @@ static void nested(struct tap *t)
         } else if (r.type == TAP_BACK) {
             p->peeked = r;
             return;
-        } else if (r.type >= TAP_COMPLETE && r.type <= TAP_WRITABLE && t->depth < NESTED) {
+        } else if (tap_may_nest(r.type) && t->depth < NESTED) {
             play(p, &r);
         } else {
             differ(p, &r, &(struct tap_record){ .type = TAP_BACK });
@@ -293,6 +323,8 @@ static void take_down(struct player *p)
     machine_free(t->m);
     for (unsigned i = 0; i < PC_SERIALS; i++)
         free(t->serial[i]);
+    for (unsigned i = 0; i < PC_NICS; i++)
+        free(t->net[i]);
     for (unsigned i = 0; i < PC_DISKS; i++)
         free(t->disk[i]);
     while (p->removed) {
@@ -310,6 +342,7 @@ static void take_down(struct player *p)
     p->pc = (struct pc_host){ .vcpus = 0 };
     p->peeked.type = TAP_NONE;
     memset(p->room, 0, sizeof p->room);
+    memset(p->ready, 0, sizeof p->ready);
 }
 
 static int put_arena(struct player *p, struct error *e)
@@ -325,6 +358,34 @@ static int put_arena(struct player *p, struct error *e)
     if (err < 0 && fd >= 0)
         close(fd);
     return err;
+}
+
+/* Which models they are, the state says. */
+static int put_nics(struct player *p, struct error *e)
+{
+    const struct recording_segment *s = &p->reader.segment;
+    struct tap *t = &p->tap;
+
+    pc_nics_from(&p->pc, &p->arena);
+    for (unsigned i = 0; i < PC_NICS && p->pc.nic[i].ops; i++) {
+        struct pc_nic *nic = &p->pc.nic[i];
+
+        memcpy(nic->mac, s->board.mac[i], sizeof nic->mac);
+        nic->rom = p->reader.nic_rom[i];
+        nic->rom_size = s->nic_rom[i];
+        for (unsigned k = 0; k < i && !nic->rom; k++)
+            if (p->pc.nic[k].ops == nic->ops) {
+                nic->rom = p->pc.nic[k].rom;
+                nic->rom_size = p->pc.nic[k].rom_size;
+            }
+        if (!(s->board.nets >> i & 1))
+            continue;
+        if (!tap_new_net(t, i, s->board.cables >> i & 1))
+            return error_set(e, -ENOMEM, "out of memory");
+        t->net[i]->blocked = s->held >> i & 1;
+        nic->net = &t->net[i]->net;
+    }
+    return 0;
 }
 
 static int put_board(struct player *p, struct error *e)
@@ -360,7 +421,7 @@ static int put_board(struct player *p, struct error *e)
             return error_set(e, -ENOMEM, "out of memory");
         p->pc.disk[i] = &t->disk[i]->block;
     }
-    return 0;
+    return put_nics(p, e);
 }
 
 /* Adoption changes the state a little, because it is made for successors. Here it is to be exactly
@@ -490,6 +551,17 @@ static void compare_state(struct player *p)
     }
 }
 
+/* As the domain does it. */
+static void drop_unplugged(struct player *p)
+{
+    for (unsigned i = 0; i < PC_NICS && p->pc.nic[i].ops; i++) {
+        struct device *card = pc_nic_device(p->tap.m, &p->pc, i);
+
+        if (card && card->unplugged)
+            card->host.net = NULL;
+    }
+}
+
 static void play_segment(struct player *p)
 {
     struct tap_record r;
@@ -500,6 +572,7 @@ static void play_segment(struct player *p)
         p->out->events++;
         p->tap.private = false;
         play(p, &r);
+        drop_unplugged(p);
         p->in_entry = p->over;
     }
     p->in_entry = false;
@@ -561,9 +634,7 @@ int player_list(const char *path, FILE *to, struct error *e)
             depth -= depth && (rec.type == TAP_END || rec.type == TAP_BACK);
             tap_describe(&rec, words, sizeof words);
             fprintf(to, "%*s%s\n", (int)(2 + 2 * depth), "", words);
-            depth += depth < 16 &&
-                     ((rec.type >= TAP_REQUEST && rec.type <= TAP_CONTROL) ||
-                      rec.type == TAP_DRAIN || rec.type == TAP_PUT || rec.type == TAP_KICK);
+            depth += depth < 16 && tap_has_end(rec.type);
         }
         if (r->torn)
             fprintf(to, "  cut short\n");

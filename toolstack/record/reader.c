@@ -84,24 +84,41 @@ static bool find(struct reader *r, struct recording_segment *s, uint64_t *at, ui
     return false;
 }
 
+/* Bytes of all ROM images; false: one cannot have so many. */
+static bool roms_of(const struct recording_segment *s, uint64_t *bytes)
+{
+    bool ok = s->rom <= RECORDING_ROM;
+
+    *bytes = s->rom;
+    for (unsigned i = 0; i < PC_NICS; i++) {
+        ok = ok && s->nic_rom[i] <= RECORDING_ROM;
+        *bytes += s->nic_rom[i];
+    }
+    return ok;
+}
+
 static int load(struct reader *r, struct error *e)
 {
     const struct recording_segment *s = &r->segment;
+    uint64_t roms, at = s->rom;
 
     free(r->arena);
     free(r->rom);
     r->arena = r->rom = NULL;
     if (s->arena > RECORDING_ARENA || s->used > s->arena || s->used > r->size ||
-        s->rom > RECORDING_ROM || s->rom > r->size)
+        !roms_of(s, &roms) || roms > r->size)
         return error_set(e, -EINVAL, "segment %u: damaged head", s->number);
     r->arena = calloc(1, s->arena ? s->arena : 1);
-    r->rom = calloc(1, s->rom ? s->rom : 1);
+    r->rom = calloc(1, roms ? roms : 1);
     if (!r->arena || !r->rom)
         return error_set(e, -ENOMEM, "out of memory");
-    if (!get(r, r->arena, s->used, r->at, r->end) ||
-        !get(r, r->rom, s->rom, r->at + s->used, r->end))
+    if (!get(r, r->arena, s->used, r->at, r->end) || !get(r, r->rom, roms, r->at + s->used, r->end))
         return error_set(e, -EINVAL, "segment %u: its state is cut short", s->number);
-    r->at += s->used + s->rom;
+    for (unsigned i = 0; i < PC_NICS; i++) {
+        r->nic_rom[i] = s->nic_rom[i] ? r->rom + at : NULL;
+        at += s->nic_rom[i];
+    }
+    r->at += s->used + roms;
     return 0;
 }
 

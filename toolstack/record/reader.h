@@ -13,7 +13,8 @@ struct reader {
     uint64_t size;
     struct recording_header header;
     struct recording_segment segment; /* the current one; number 0: none yet */
-    uint8_t *arena, *rom;             /* its snapshot, `segment.arena` bytes, and ROM image */
+    uint8_t *arena, *rom;             /* its snapshot, `segment.arena` bytes, and ROM images */
+    uint8_t *nic_rom[PC_NICS];        /* in `rom` */
     uint64_t at, end;                 /* next frame; where the segment must have ended */
     const uint8_t *next, *frame_end;  /* in the frame, which is in the window */
     bool torn;                        /* the segment did not end as it should */

@@ -104,6 +104,25 @@ static void describe(const struct recorder *r, struct recording_board *b)
     }
 }
 
+static void describe_nics(const struct recorder *r, struct recording_segment *s)
+{
+    for (unsigned i = 0; i < PC_NICS && r->pc->nic[i].ops; i++) {
+        const struct pc_nic *nic = &r->pc->nic[i];
+        const struct tap_net *net = r->tap.net[i];
+        bool first = true;
+
+        memcpy(s->board.mac[i], nic->mac, sizeof nic->mac);
+        for (unsigned k = 0; k < i; k++)
+            first = first && r->pc->nic[k].ops != nic->ops;
+        s->nic_rom[i] = first ? nic->rom_size : 0;
+        if (!net)
+            continue;
+        s->board.nets |= (uint8_t)(1u << i);
+        s->board.cables |= (uint8_t)(net->net.up << i);
+        s->held |= (uint8_t)(net->blocked << i);
+    }
+}
+
 static void take_snapshot(const struct recorder *r)
 {
     const struct arena *a = machine_arena(r->tap.m);
@@ -140,9 +159,12 @@ static int write_segment(struct recorder *r, struct recording_segment *s)
     static const uint8_t nothing[sizeof *s];
     uint64_t at = 0;
     int err = find_place(r, &at);
+    uint64_t roms = s->rom;
 
     s->number = r->number;
-    if (err == 0 && sizeof *s + s->used + s->rom + 1 > r->end - at)
+    for (unsigned i = 0; i < PC_NICS; i++)
+        roms += s->nic_rom[i];
+    if (err == 0 && sizeof *s + s->used + roms + 1 > r->end - at)
         err = -ENOSPC;
     if (err == 0)
         err = write_at(r, nothing, sizeof nothing, at);
@@ -153,6 +175,11 @@ static int write_segment(struct recorder *r, struct recording_segment *s)
     if (err == 0 && s->rom)
         err = write_at(r, r->pc->vga_rom, s->rom, r->at);
     r->at += s->rom;
+    for (unsigned i = 0; i < PC_NICS && err == 0; i++) {
+        if (s->nic_rom[i])
+            err = write_at(r, r->pc->nic[i].rom, s->nic_rom[i], r->at);
+        r->at += s->nic_rom[i];
+    }
     if (err == 0)
         err = write_at(r, nothing, 1, r->at);
     return err < 0 ? err : write_at(r, s, sizeof *s, at);
@@ -173,6 +200,7 @@ static void new_segment(struct recorder *r, bool continues)
     clock_gettime(CLOCK_REALTIME, &wall);
     s.wall = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
     describe(r, &s.board);
+    describe_nics(r, &s);
     for (unsigned i = 0; i < PC_SERIALS; i++) {
         s.blocked |= (uint8_t)((r->tap.serial[i] && r->tap.serial[i]->blocked) << i);
         s.starved |= (uint8_t)((r->tap.serial[i] && r->tap.serial[i]->starved) << i);

@@ -13,6 +13,7 @@
 
 #include "block/block.h"
 #include "chardev/chardev.h"
+#include "net/net.h"
 #include "toolstack/record/format.h"
 
 struct tap;
@@ -59,6 +60,15 @@ struct tap_serial {
     bool blocked, starved;
 };
 
+struct tap_net {
+    struct net net; /* first */
+    struct tap *t;
+    struct net *inner; /* NULL: there is no host */
+    struct net_user user;
+    unsigned place;
+    bool blocked;
+};
+
 struct tap {
     const struct tap_side *side;
     bool on;        /* notes are taken */
@@ -71,17 +81,20 @@ struct tap {
     struct tap_hv hv;
     struct tap_disk *disk[PC_DISKS]; /* the image that is there now, or NULL */
     struct tap_serial *serial[PC_SERIALS];
+    struct tap_net *net[PC_NICS];
     void (*asked)(void *opaque, enum machine_request what);
     void *asked_opaque;
     void *scratch; /* player: 16 frames that stand for all guest memory */
 };
 
-/* What the machine is built on: the same, seen through the tap. A disk's and a stream's wrapper
- * belongs to the caller instead of what it was given, and closes that; both may be NULL and are
- * NULL when out of memory, which then was closed. */
+/* What the machine is built on: the same, seen through the tap. A disk's, stream's or network's
+ * wrapper belongs to the caller instead of what it was given, and closes that; both may be NULL and
+ * are NULL when out of memory, which then was closed. */
 struct hv *tap_hv(struct tap *t, struct hv *inner);
 MUST_CHECK struct block *tap_disk(struct tap *t, unsigned place, struct block *inner);
 MUST_CHECK struct chardev *tap_serial(struct tap *t, unsigned port, struct chardev *inner);
+
+MUST_CHECK struct net *tap_net(struct tap *t, unsigned place, struct net *inner);
 
 /* The machine is built: what it asks for, and what calls it. */
 void tap_machine(struct tap *t, struct machine *m,
@@ -107,6 +120,14 @@ struct tap_serial *tap_new_serial(struct tap *t, unsigned port);
 void tap_room(struct tap_serial *s, size_t *room);
 void tap_receive(struct tap_serial *s, const uint8_t *bytes, size_t n);
 void tap_writable(struct tap_serial *s);
+struct tap_net *tap_new_net(struct tap *t, unsigned place, bool up);
+void tap_net_ready(struct tap_net *s, bool *ready);
+void tap_net_receive(struct tap_net *s, const struct net_offload *o, const uint8_t *frame,
+                     size_t n);
+void tap_net_writable(struct tap_net *s);
+void tap_net_link(struct tap_net *s, bool up);
+/* What a TAP_NET_RECEIVE has behind the place. */
+struct net_offload tap_offload(const uint64_t in[2]);
 int tap_perform(struct tap *t, struct machine *m, enum tap_control what, uint64_t a, uint64_t b,
                 struct block *medium, struct error *e);
 /* Is what it reads or writes in the device's own memory, and not in the guest's? */

@@ -31,7 +31,7 @@ refused wrong-value "not a number" disk="$disk" 'device_model_args_hvm=["-smp","
 refused no-image "/no/such.img" \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=/no/such.img"
 refused cirrus 'vga="stdvga"' disk="$disk" vga=cirrus
-refused nic 'type=vif' disk="$disk" 'vif=["mac=00:16:3e:00:00:01"]'
+refused nic "type=vif" disk="$disk" 'vif=["model=ne2k_pci,mac=00:16:3e:00:00:01"]'
 refused wrong-format 'qemu-img convert' \
     disk="format=qcow2,vdev=hda,access=w,backendtype=qdisk,target=$scenario_disks/idle.img"
 
