@@ -290,6 +290,29 @@ TEST(rtl8139, c_mode_receives)
     assert_memory_equal(got + 42, zeros, 22);
 }
 
+static bool heard;
+
+static void ask(struct net *n)
+{
+    heard = n->user->ready(n->user->opaque);
+}
+
+/* Peers ask within the kick, which is within the card's handler. */
+TEST(rtl8139, receiver_that_is_turned_on_is_heard_of)
+{
+    static struct net_ops ops;
+    uint8_t frame[60];
+
+    ethernet(frame, mac, 0x88b5);
+    EXPECT_TRUE(!give(b, frame, sizeof frame));
+    ops = *wire(b)->ops;
+    ops.kick = ask;
+    wire(b)->ops = &ops;
+    heard = false;
+    c_open(b, APM);
+    EXPECT_TRUE(heard);
+}
+
 TEST(rtl8139, c_mode_ring_wraps)
 {
     uint8_t frame[1500], got[1504];
