@@ -17,7 +17,7 @@
 #include <errno.h>
 
 enum { REGION_IO, REGION_MEMORY, REGION_ROM };
-enum { REGISTERS = 0x100, ROM_MIN = 0x800, ROM_LARGEST = 1 << 20 };
+enum { REGISTERS = 0x100, ROM_LARGEST = 1 << 20 };
 enum { MSR_LINKB = 1 << 2, MSR_TXFCE = 1 << 7 };
 enum { BMCR_RESTART = 1 << 9, BMCR_ANE = 1 << 12, BMCR_RESET = 1 << 15, BMCR_RW = 0xb300 };
 enum { BMSR_ABILITIES = 0x7809, BMSR_UP = 0x0024 }; /* link, auto-negotiation complete */
@@ -428,44 +428,6 @@ static uint64_t reserved_read(struct device *d, uint32_t offset, unsigned width)
     return 0;
 }
 
-/* --- expansion ROM --- */
-
-static uint32_t rom_read_block(struct device *d, uint32_t offset, void *buf, uint32_t len)
-{
-    uint32_t n = offset < d->host.rom_size ? d->host.rom_size - offset : 0;
-
-    n = n < len ? n : len;
-    if (n)
-        memcpy(buf, d->host.rom + offset, n);
-    memset((uint8_t *)buf + n, 0xff, len - n);
-    return len;
-}
-
-static uint64_t rom_read(struct device *d, uint32_t offset, unsigned width)
-{
-    uint8_t bytes[8];
-
-    rom_read_block(d, offset, bytes, width);
-    return load_le(bytes, width);
-}
-
-static void rom_write(struct device *d, uint32_t offset, unsigned width, uint64_t value)
-{
-    (void)offset, (void)width, (void)value;
-    d->stats.refused++;
-}
-
-static uint32_t rtl8139_bar_size(struct device *d, unsigned n)
-{
-    uint32_t size = ROM_MIN;
-
-    if (n != 6 || d->host.rom_size == 0)
-        return 0;
-    while (size < d->host.rom_size && size < ROM_LARGEST)
-        size *= 2;
-    return size;
-}
-
 /* --- the device --- */
 
 static bool receiving(const struct device *d)
@@ -608,14 +570,7 @@ static const struct region rtl8139_regions[] = {
                         .regs = rtl8139_regs,
                         .nregs = ARRAY_SIZE(rtl8139_regs),
                         .read = reserved_read },
-    [REGION_ROM] = { .name = "rom",
-                     .space = BUS_MMIO,
-                     .size = ROM_LARGEST,
-                     .widths = 1 | 2 | 4,
-                     .read = rom_read,
-                     .write = rom_write,
-                     .read_block = rom_read_block,
-                     .constant = true },
+    [REGION_ROM] = PCI_ROM_REGION(ROM_LARGEST),
 };
 
 static const struct pci_config_reg rtl8139_config[] = {
@@ -634,8 +589,7 @@ static const struct pci_desc rtl8139_pci = {
     .status = 0x0280, /* fast back-to-back, medium DEVSEL */
     .bar[0] = { .kind = PCI_BAR_IO, .size = REGISTERS, .region = REGION_IO },
     .bar[1] = { .kind = PCI_BAR_MEM, .size = REGISTERS, .region = REGION_MEMORY },
-    .bar[6] = { .kind = PCI_BAR_ROM, .region = REGION_ROM },
-    .bar_size = rtl8139_bar_size,
+    .bar[6] = { .kind = PCI_BAR_ROM, .size = ROM_LARGEST, .region = REGION_ROM },
     .config = rtl8139_config,
     .nconfig = ARRAY_SIZE(rtl8139_config),
 };

@@ -30,10 +30,11 @@
 #include "tests/wire.h"
 
 extern const struct device_ops pciconf_ops, i8042_ops, uart16550_ops, piix3_ide_ops, piix4_pm_ops;
-extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops, e1000_ops;
+extern const struct device_ops stdvga_ops, legacy_ops, xen_platform_ops, e1000_ops, rtl8139_ops;
 
 enum { IDE_DEVFN = 1 << 3 | 1, PM_DEVFN = 1 << 3 | 3, BM = 0xc000 };
 enum { NIC_DEVFN = 5 << 3, NIC = 0xf0100000 };
+enum { RTL_DEVFN = 8 << 3, RTL = 0xc100 };
 enum { VRAM_GFN = 0x2000, VRAM_BYTES = 1 << 20, DISK_BYTES = 64 * 512 };
 enum { WINDOW = 0x10000, WINDOW_BYTES = 0x4000, ARENA_MOST_BYTES = 512 * 1024, POINTS = 4096 };
 
@@ -145,6 +146,7 @@ static struct bench *board(void)
         { .ops = &xen_platform_ops, .devfn = ANY_PCI, .base = { 0x10 } },
         { .ops = &card_ops, .base = { CARD }, .isa_irq = { CARD_IRQ } },
         { .ops = &e1000_ops, .devfn = NIC_DEVFN },
+        { .ops = &rtl8139_ops, .devfn = RTL_DEVFN },
     };
 
     *medium_held = true;
@@ -153,6 +155,7 @@ static struct bench *board(void)
     row[3].host.cdrom[2] = true;
     row[5].host.chr = bench_chardev_new(64);
     row[8].host.net = wire_new();
+    row[9].host.net = wire_new();
     return bench_new(row, ARRAY_SIZE(row));
 }
 
@@ -420,6 +423,70 @@ static void frame_arrives(struct bench *b)
     assert_true(wire_give(b->rows[8].host.net, NULL, frame, sizeof frame));
 }
 
+/* --- An RTL8139C+ with rings of four; buffers for frames that come, and 800h on, that are sent. */
+
+enum {
+    RTL_RX = WINDOW + 0x1000,
+    RTL_TX = WINDOW + 0x1100,
+    RTL_BUFFERS = WINDOW + 0x1800,
+    FRAME = 700
+};
+
+static void rtl_descriptor(struct bench *b, uint64_t ring, unsigned i, uint32_t opts1)
+{
+    uint8_t d[16] = { 0 };
+
+    put_le32(d, opts1 | (i == 3 ? 0x40000000 : 0));
+    put_le32(d + 8, (uint32_t)RTL_BUFFERS + i * 0x200 + (ring == RTL_TX ? 0x800 : 0));
+    bench_ram_put(b, ring + i * sizeof d, d, sizeof d);
+}
+
+/* The buffers hold already what will come into them: that of a frame which is lost does not count.
+ */
+static void rtl_on(struct bench *b)
+{
+    uint8_t frame[FRAME + 4] = { 0 };
+
+    memset(frame, 0xff, FRAME);
+    bench_ram_put(b, RTL_BUFFERS, frame, sizeof frame);
+    bench_cfg_write(b, RTL_DEVFN, 0x10, 4, RTL);
+    bench_cfg_write(b, RTL_DEVFN, 0x04, 2, 5);
+    bench_outw(b, RTL + 0xe0, 3);
+    for (unsigned i = 0; i < 4; i++) {
+        rtl_descriptor(b, RTL_RX, i, 0x80000200);
+        rtl_descriptor(b, RTL_TX, i, 0);
+    }
+    bench_outl(b, RTL + 0xe4, RTL_RX);
+    bench_outl(b, RTL + 0x20, RTL_TX);
+    bench_outb(b, RTL + 0x37, 0x0c);
+    bench_outl(b, RTL + 0x44, 0x0f);
+    bench_outw(b, RTL + 0x3c, 0xffff);
+}
+
+/* Two frames to send, one of them in two pieces. */
+static void rtl_frames_wait(struct bench *b)
+{
+    rtl_on(b);
+    rtl_descriptor(b, RTL_TX, 0, 0xa0000040);
+    rtl_descriptor(b, RTL_TX, 1, 0x90000040);
+    rtl_descriptor(b, RTL_TX, 2, 0xb0000040);
+}
+
+static void rtl_sends(struct bench *b)
+{
+    rtl_frames_wait(b);
+    bench_outb(b, RTL + 0xd9, 0x40);
+}
+
+/* A frame that takes two descriptors. */
+static void frame_comes(struct bench *b)
+{
+    uint8_t frame[FRAME];
+
+    memset(frame, 0xff, sizeof frame);
+    wire_give(b->rows[9].host.net, NULL, frame, sizeof frame);
+}
+
 #define PIO(a, n, rd, v)                                                                           \
     {                                                                                              \
         .type = REQ_PIO, .addr = (a), .size = (n), .count = 1, .read = (rd), .data = (v)           \
@@ -474,6 +541,9 @@ static const struct event events[] = {
       .twice = true },
     { "network card sends", nic_sending, .time = 1000, .later = 1000 },
     { "network card receives", nic_on, .host = frame_arrives, .once = true, .later = 10 },
+    { "RTL8139 sends", rtl_sends, .time = 1000, .later = 1000 },
+    { "RTL8139 is told to send", rtl_frames_wait, PIO(RTL + 0xd9, 1, false, 0x40), .later = 1000 },
+    { "RTL8139 receives", rtl_on, .host = frame_comes, .once = true, .later = 1000 },
     { "CD is put in", eject, .host = insert, .once = true, .twice = true },
 };
 
