@@ -15,7 +15,7 @@ bool device_publish(struct device *d, gpa_t at, const void *old, const void *val
     struct publish_state *p = d->m->p;
     uint32_t i = p->count;
 
-    assert(len == 4 || len == 8 || len == 16); /* constants of the device's source */
+    assert(len == 4 || len == 8 || len == 16); /* a constant of the device's source */
     if (i >= PUBLISH_STORES || !dma_allowed(d))
         return false;
     if (i == 0)

@@ -145,13 +145,13 @@ static struct bench *board(void)
         { .ops = &uart16550_ops, .base = { 0x3f8 }, .isa_irq = { 4 } },
         { .ops = &xen_platform_ops, .devfn = ANY_PCI, .base = { 0x10 } },
         { .ops = &card_ops, .base = { CARD }, .isa_irq = { CARD_IRQ } },
+        { .ops = &e1000_ops, .devfn = NIC_DEVFN },
+        { .ops = &rtl8139_ops, .devfn = RTL_DEVFN },
         { .ops = &piix4_pm_ops,
           .base = { PM, 0xb2, 0xafe0, 0xaf00, 0xae00 },
           .isa_irq = { 9 },
           .devfn = PM_DEVFN,
           .host = { .vcpus = 2 } },
-        { .ops = &e1000_ops, .devfn = NIC_DEVFN },
-        { .ops = &rtl8139_ops, .devfn = RTL_DEVFN },
     };
 
     *medium_held = true;
