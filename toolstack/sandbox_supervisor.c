@@ -22,6 +22,7 @@ static const uint8_t kept[] = {
     CAP_SETGID,           /* likewise, and setgroups() */
     CAP_SETPCAP,          /* a worker empties its bounding set */
     CAP_NET_BIND_SERVICE, /* serial port on a TCP port below 1024 */
+    CAP_NET_ADMIN,        /* the first device model makes the taps */
     CAP_IPC_LOCK,         /* hypercall buffers are locked memory */
     CAP_SYS_CHROOT,       /* a worker's empty root */
     CAP_SYS_PTRACE,       /* whose lock is on an image; what a worker did when it died */

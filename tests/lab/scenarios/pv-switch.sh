@@ -3,7 +3,7 @@
 #
 # The switch: Linux boots from the emulated IDE disk, unplugs it and goes on with the same image on the
 # PV disk, which hvmdm serves. It writes and verifies, reboots and finds the emulated disk again, as
-# often as told. The image is checked outside.
+# often as told. The image is checked outside. Its network card and the tap behind it go at the switch, too.
 
 boots=2 mib=12
 [ "$LAB_SOAK" != 1 ] || { boots=3; mib=96; }
@@ -24,13 +24,15 @@ another_domain()
     [ -n "$domid" ] && [ "$domid" != "$domid_before" ] && [ -n "$(dm_pid switch)" ]
 }
 
-guest_create switch memory=256 \
+guest_create switch memory=256 vif="['type=ioemu,model=e1000,script=/lab/dom0/vif-lab']" \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image"
 boot=1
 while :; do
     wait_serial switch 300 "GRUB: loading"
     wait_serial switch 400 "lab-guest: serving"
     expect "the paravirtual disk" serial_has switch "Disk xvda: .*paravirtual"
+    guest_expect switch 20 "the emulated network card is gone" "! grep 0x020000 /sys/bus/pci/devices/*/class"
+    expect "its tap is gone" [ ! -e "/sys/class/net/vif$(domid_of switch).0-emu" ]
     expect "the emulated disk is gone" eval '! serial_has switch "Disk [sh]d"'
     expect_pv_disk switch hda "$image"
     if is_hvmdm; then
