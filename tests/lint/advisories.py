@@ -41,8 +41,8 @@ def tests_in(text):
 
 
 page = text_of(PAGE)
-every_test = "".join(text_of(n) for n in sources("tests/unit/*"))
-known = {n: tests_in(text_of(n)) for n in sources("tests/hw/*", "tests/unit/*")}
+every_test = "".join(text_of(n) for n in sources("tests/unit/*.[ch]"))
+known = {n: tests_in(text_of(n)) for n in sources("tests/hw/*", "tests/unit/*.[ch]")}
 named = set()
 for path, test in re.findall(r"`((?:hw|unit)/\w+\.[ch])(?::(\w+))?`", page):
     path = "tests/" + path
