@@ -54,7 +54,7 @@ run_all() {
     # shellcheck disable=SC2016 # for the inner shell
     printf '%s\n' "$@" | LOG=$log xargs -P "$jobs" -I '{}' sh -c '
         name=$(basename "{}")
-        timeout 900 "{}" >"$LOG/$name.log" 2>&1
+        timeout 1800 "{}" >"$LOG/$name.log" 2>&1
         echo $? >"$LOG/$name.status"'
 }
 
