@@ -725,10 +725,11 @@ static uint64_t capabilities(const char *key)
 
 static void supervisor_inside(void *opaque)
 {
-    static const int gone[] = { CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT,  CAP_SYS_TIME,
-                                CAP_NET_ADMIN,  CAP_NET_RAW,   CAP_MKNOD,     CAP_SETFCAP,
-                                CAP_BPF,        CAP_PERFMON,   CAP_MAC_ADMIN, CAP_AUDIT_CONTROL };
-    static const int kept[] = { CAP_KILL, CAP_SETUID, CAP_DAC_OVERRIDE, CAP_SYS_ADMIN };
+    static const int gone[] = { CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT,     CAP_SYS_TIME,
+                                CAP_NET_RAW,    CAP_MKNOD,     CAP_SETFCAP,      CAP_BPF,
+                                CAP_PERFMON,    CAP_MAC_ADMIN, CAP_AUDIT_CONTROL };
+    static const int kept[] = { CAP_NET_ADMIN, CAP_KILL, CAP_SETUID, CAP_DAC_OVERRIDE,
+                                CAP_SYS_ADMIN };
     const struct sandbox s = { true, 0, 0, SANDBOX_SUPERVISOR, false, false };
     struct error e = { "" };
 
