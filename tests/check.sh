@@ -152,7 +152,7 @@ fuzz_smoke() {
     done
 }
 
-# Slow tests, other compilers, lint and fuzzers use the processors that the lab, which has one, leaves idle.
+# Clients of the test port, slow tests, other compilers, lint and fuzzers use the processors that the lab, which has one, leaves idle.
 beside_the_lab() {
     nice -n 10 tests/check.sh beside >"$log/beside.log" 2>&1 &
     beside=$!
@@ -210,8 +210,8 @@ beside | fuzz-one) ;; # by ourselves
 *) tests/lab/packages.sh >"$log/packages.log" 2>&1 || { fail packages "$log/packages.log"; finish; } ;;
 esac
 case $mode in
-all) stage unit; stage qtests; stage build_for_lab; beside_the_lab; stage lab; stage join_beside ;;
-beside) stage slow_unit; stage variants; stage fuzz_smoke ;;
+all) stage unit; stage build_for_lab; beside_the_lab; stage lab; stage join_beside ;;
+beside) stage qtests; stage slow_unit; stage variants; stage fuzz_smoke ;;
 fuzz-one) fuzz_one "$@"; exit ;;
 unit) stage unit; stage slow_unit; stage qtests ;;
 qtest) stage qtests ;;

@@ -7,7 +7,7 @@
 # and taps go when a guest unplugs is in pv-switch.)
 
 ctl=/usr/libexec/hvmdm-ctl
-mib=4 count=4 turns=5
+mib=4 count=4 turns=2
 [ "$LAB_SOAK" != 1 ] || { mib=256; count=500; turns=100; }
 nics=${LAB_NICS:-e1000 rtl8139}
 

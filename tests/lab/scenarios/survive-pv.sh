@@ -6,8 +6,8 @@
 # guest's log has no error. Then the same, with the PV worker alone, for a guest without emulated hardware.
 
 is_hvmdm || skip "only hvmdm survives this"
-count=15 batch=3 upgrades=2 mib=4 # deaths of each process, in batches
-[ "$LAB_SOAK" != 1 ] || { count=1000; batch=10; upgrades=100; mib=32; }
+count=15 batch=3 upgrades=2 mib=4 booting=1 # deaths of each process, in batches
+[ "$LAB_SOAK" != 1 ] || { count=1000; batch=10; upgrades=100; mib=32; booting=3; }
 first=32 # MiB: behind the boot partition
 image=$(media survive disk "quiet lab=serve lab_disk=xvda")
 truncate -s $((first + mib + 4))M "$image"
@@ -19,7 +19,7 @@ supervisor=$(dm_pid survive)
 wait_serial survive 300 "GRUB: loading"
 kills=0
 # Not more: a worker that dies again and again and completes nothing in between is given up.
-while [ $kills -lt 3 ] && ! serial_has survive "lab-guest: serving"; do
+while [ $kills -lt $booting ] && ! serial_has survive "lab-guest: serving"; do
     doze 8000
     kill_workers survive pv 1 "lab-guest: serving"
 done
