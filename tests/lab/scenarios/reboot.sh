@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# soak-only
 # time-limit: 300
 #
 # Reboots from inside the guest, by the keyboard controller and by port 0xcf9: each time xl makes a
 # new domain with a new device model, which gets the image's lock and finds what the one before has
-# written. (Linux reboots in guest-log and reboot-linux.)
+# written. (In `make check` Linux reboots, in pv-switch and xl-verbs.)
 
 counter=$(blank counter.img 1)
 guest_create reboot memory=64 \

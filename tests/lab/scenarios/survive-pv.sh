@@ -8,13 +8,13 @@
 is_hvmdm || skip "only hvmdm survives this"
 count=15 batch=3 upgrades=2 mib=4 booting=1 # deaths of each process, in batches
 [ "$LAB_SOAK" != 1 ] || { count=1000; batch=10; upgrades=100; mib=32; booting=3; }
-first=32 # MiB: behind the boot partition
-image=$(media survive disk "quiet lab=serve lab_disk=xvda")
-truncate -s $((first + mib + 4))M "$image"
+first=2 # MiB
+image=$(blank survive.img $((first + mib + 4)))
 data=$(blank survive-data.img $((mib + 4)))
-guest_create survive memory=256 vcpus=2 \
+guest_create survive memory=256 vcpus=2 boot=d \
     disk="format=raw,vdev=hda,access=w,backendtype=qdisk,target=$image" \
-    disk="format=raw,vdev=hdb,access=w,backendtype=qdisk,target=$data"
+    disk="format=raw,vdev=hdb,access=w,backendtype=qdisk,target=$data" \
+    disk="format=raw,vdev=hdc,access=r,devtype=cdrom,target=$(media survive cd "quiet lab=serve lab_disk=xvda")"
 supervisor=$(dm_pid survive)
 wait_serial survive 300 "GRUB: loading"
 kills=0
@@ -60,8 +60,7 @@ guest_tell survive end
 wait_gone survive 120
 expect_quiet_kernel survive
 expect "power off through ACPI" shut_down_with survive 0
-pattern check "$image" $((first * 1048576)) $((mib * 1048576)) $((1000 + one - 1)) ||
-    fail "the first image is not as written last"
+expect_image "$image" $first $mib $((1000 + one - 1))
 expect_image "$data" 2 $mib $((500000 + two - 1))
 say "images are right after $kills deaths and $one and $two rounds"
 
