@@ -264,7 +264,7 @@ void brood_end(struct brood *b)
 
     if (b->pid) {
         kill(b->pid, SIGHUP);
-        assert_int_equal(brood_status(b, 1000), 0);
+        assert_int_equal(brood_status(b, BROOD_END_MS), 0);
     }
     assert_false(brood_exists("7.supervisor"));
     xenstored_stop(&b->x);

@@ -65,6 +65,9 @@ void brood_launch(struct brood *b); /* the supervisor; it inherits one descripto
 /* Both, with these words for the first model, which serves then. Its pid. */
 pid_t brood_start(struct brood *b, const char *words);
 void brood_end(struct brood *b); /* and nothing is left */
+/* The supervisor ends within a second, says its contract (the lab's supervisor-end looks at that);
+ * here beside other tests and the lab, which may keep it waiting. */
+enum { BROOD_END_MS = 5000 };
 /* The supervisor's exit status, within `ms`; -1 if it is not that. */
 int brood_status(struct brood *b, unsigned ms);
 

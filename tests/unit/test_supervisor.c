@@ -31,7 +31,7 @@ static void starts_and_quits(void **state)
     brood_await_running(&b);
     assert_true(brood_exists("7.supervisor"));
     kill(b.pid, SIGHUP);
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     brood_await(&b, "model 0 quit");
     assert_false(brood_happened(&b, "xen"));
     brood_end(&b);
@@ -182,7 +182,7 @@ static void leaves_no_names(void **state)
     brood_start(&b, "ctl");
     assert_true(brood_exists("7.ctl"));
     kill(b.pid, SIGHUP);
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     assert_false(brood_exists("7.ctl"));
     brood_end(&b);
     /* Somebody else has the name by now. */
@@ -190,7 +190,7 @@ static void leaves_no_names(void **state)
     brood_remove("7.ctl");
     brood_put("7.ctl", "");
     kill(b.pid, SIGHUP);
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     assert_true(brood_exists("7.ctl"));
     brood_end(&b);
 }
@@ -229,7 +229,7 @@ static void hang_at_quit_is_killed(void **state)
     (void)state;
     pid = brood_start(&b, "deaf server");
     kill(b.pid, SIGTERM);
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     brood_await(&b, "xen destroys 5 of 7");
     assert_false(brood_alive(pid));
     assert_false(brood_happened(&b, "model 0 gone")); /* before the supervisor ended */
@@ -272,7 +272,7 @@ static void xenstored_that_comes_back(void **state)
     xenstored_put(&b.x, BROOD_NODE, "");
     assert_int_equal(brood_status(&b, 100), -1);
     xenstored_erase(&b.x, BROOD_NODE);
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     brood_end(&b);
 }
 
@@ -297,7 +297,7 @@ static void killed_by_user_id(void **state)
         kill(pv, SIGKILL);
         if (stopped)
             kill(b.pid, SIGCONT);
-        assert_int_equal(brood_status(&b, 1000), 0);
+        assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
         assert_true(stopped || brood_happened(&b, "xen destroys 5 of 7") ||
                     brood_happened(&b, "model 0 quit"));
         assert_true(!stopped || brood_happened(&b, "xen destroys 5 of 7"));
@@ -319,7 +319,7 @@ static void node_gone_is_the_end(void **state)
     brood_await(&b, "pv 0 ready");
     brood_await_running(&b);
     xenstored_erase(&b.x, BROOD_NODE);
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     brood_await_too(&b, "model 0 quit");
     brood_await_too(&b, "pv 0 quit");
     brood_await_too(&b, "xen destroys 5 of 7");
@@ -339,7 +339,7 @@ static void node_gone_before_it_serves(void **state)
     brood_launch(&b);
     brood_await_worker(&b, "model 0", "death 0");
     xenstored_erase(&b.x, BROOD_NODE);
-    assert_int_equal(brood_status(&b, 1000), 1);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 1);
     assert_int_equal(xenstore_read(b.x.them, BROOD_NODE "/state", text, sizeof text), -ENOENT);
     assert_false(brood_happened(&b, "model 1"));
     brood_end(&b);
@@ -540,7 +540,7 @@ static void pv_guest_lives(void **state)
     assert_non_null(strstr(said, "pv "));
     assert_null(strstr(said, "model  pid"));
     kill(b.pid, SIGHUP);
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     brood_await(&b, "pv 1 quit");
     assert_false(brood_happened(&b, "xen"));
     assert_false(brood_happened(&b, "model 0"));
@@ -555,7 +555,7 @@ static void pv_guest_ends(void **state)
     start_pv_only(&b, "");
     brood_await_running(&b);
     xenstored_erase(&b.x, BROOD_NODE); /* the domain is destroyed */
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     brood_end(&b);
     start_pv_only(&b, "fail");
     assert_int_equal(brood_status(&b, BROOD_WAIT_MS), 3);

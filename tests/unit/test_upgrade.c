@@ -155,7 +155,7 @@ static void end_meets_hand_over(void **state)
     }
     brood_await(&b, "model 0 hand over");
     kill(b.pid, SIGHUP);
-    assert_int_equal(brood_status(&b, 1000), 0);
+    assert_int_equal(brood_status(&b, BROOD_END_MS), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     brood_await(&b, "xen destroys 5 of 7");
     brood_end(&b);
