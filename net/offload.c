@@ -10,6 +10,7 @@
  *          to use its last address.
  */
 #include "net/offload.h"
+#include "net/csum.h"
 
 #include <string.h>
 
@@ -32,48 +33,27 @@ enum {
 enum { IP6_LENGTH = 4, IP6_ADDRESSES = 8, IP6_MIN = 40 };
 enum { TCP_SEQUENCE = 4, TCP_OFFSET = 12, TCP_FLAGS = 13, TCP_SUM = 16, TCP_MIN = 20 };
 enum { TCP_FIN = 1, TCP_PSH = 8, TCP_CWR = 128 };
-enum { PROTOCOL_TCP = 6, UDP_SUM = 6 };
-
-static uint16_t be16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
+enum { PROTOCOL_TCP = 6 };
 
 static uint32_t be32(const uint8_t *p)
 {
     return (uint32_t)be16(p) << 16 | be16(p + 2);
 }
 
-static void put_be16(uint8_t *p, size_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
 static void put_be32(uint8_t *p, uint32_t v)
 {
-    put_be16(p, v >> 16);
-    put_be16(p + 2, v & 0xffff);
+    put_be16(p, (uint16_t)(v >> 16));
+    put_be16(p + 2, (uint16_t)v);
 }
 
 uint32_t net_sum(uint32_t sum, const uint8_t *p, size_t bytes)
 {
-    uint64_t total = sum;
-
-    for (; bytes >= 2; p += 2, bytes -= 2)
-        total += be16(p);
-    if (bytes)
-        total += (uint32_t)p[0] << 8;
-    while (total >> 16)
-        total = (total & 0xffff) + (total >> 16);
-    return (uint32_t)total;
+    return csum_fold((uint64_t)sum + csum_of(p, bytes));
 }
 
 uint16_t net_sum_end(uint32_t sum)
 {
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
+    return (uint16_t)~csum_fold(sum);
 }
 
 size_t net_tcp_header(const struct net_offload *o, const uint8_t *frame, size_t bytes)
@@ -130,24 +110,13 @@ static bool segments_fit(const struct net_finish *f)
            (payload + f->size - 1) / f->size <= NET_SEGMENTS_MAX;
 }
 
-static bool fill_in_sum(const struct net_offload *o, uint8_t *frame, size_t bytes)
-{
-    size_t start = o->csum_start, field = start + o->csum_offset;
-    uint16_t sum;
-
-    if (field + 2 > bytes)
-        return false;
-    sum = net_sum_end(net_sum(0, frame + start, bytes - start));
-    put_be16(frame + field, sum == 0 && o->csum_offset == UDP_SUM ? UINT16_MAX : sum);
-    return true;
-}
-
 bool net_finish_begin(struct net_finish *f, const struct net_offload *o, uint8_t *frame,
                       size_t bytes, uint8_t *out)
 {
     *f = (struct net_finish){ .frame = frame, .bytes = bytes, .out = out };
     if (o->gso == NET_GSO_NONE)
-        return bytes > 0 && (!(o->flags & NET_NEEDS_CSUM) || fill_in_sum(o, frame, bytes));
+        return bytes > 0 && (!(o->flags & NET_NEEDS_CSUM) ||
+                             csum_complete(frame, bytes, o->csum_start, o->csum_offset));
     f->size = o->gso_size;
     if ((o->gso != NET_GSO_TCP4 && o->gso != NET_GSO_TCP6) || bytes > NET_FRAME_MAX ||
         !find_headers(f, o) || !segments_fit(f))
@@ -164,10 +133,10 @@ static void fix_ip(const struct net_finish *f, size_t bytes)
     size_t header = f->l4 - f->l3;
 
     if (f->v6) {
-        put_be16(ip + IP6_LENGTH, bytes - f->l3 - IP6_MIN);
+        put_be16(ip + IP6_LENGTH, (uint16_t)(bytes - f->l3 - IP6_MIN));
         return;
     }
-    put_be16(ip + IP4_LENGTH, bytes - f->l3);
+    put_be16(ip + IP4_LENGTH, (uint16_t)(bytes - f->l3));
     put_be16(ip + IP4_ID, f->id);
     put_be16(ip + IP4_SUM, 0);
     put_be16(ip + IP4_SUM, net_sum_end(net_sum(0, ip, header)));

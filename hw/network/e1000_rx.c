@@ -14,7 +14,7 @@
  * happens, where the ring is large enough.
  */
 #include "hw/core/publish.h"
-#include "hw/network/csum.h"
+#include "net/csum.h"
 #include "hw/network/e1000.h"
 
 enum {
@@ -111,19 +111,6 @@ static bool vlan_passes(const struct e1000_state *s, uint16_t tci)
 }
 
 /* --- checksums --- */
-
-/* Make the sum that the sender left to be made: the guest may pass the frame on. */
-static bool complete(const struct net_offload *o, uint8_t *p, uint32_t n)
-{
-    uint32_t field = (uint32_t)o->csum_start + o->csum_offset;
-    uint16_t sum;
-
-    if (field + 2 > n)
-        return false;
-    sum = (uint16_t)~csum_of(p + o->csum_start, n - o->csum_start);
-    put_be16(p + field, sum ? sum : 0xffff);
-    return true;
-}
 
 /* Status and errors of a frame whose TCP or UDP sum is known to be right (`valid`), or not known.
  */
@@ -278,8 +265,8 @@ static bool rx_prepare(struct device *d, const struct e1000_frame *in, struct rx
     f->n = (uint32_t)in->n;
     if (!address_passes(s, f->bytes, &f->status))
         return false;
-    if (in->o->flags & NET_NEEDS_CSUM)
-        valid = complete(in->o, f->bytes, f->n) || valid;
+    if (in->o->flags & NET_NEEDS_CSUM) /* made here: the guest may pass the frame on */
+        valid = csum_complete(f->bytes, f->n, in->o->csum_start, in->o->csum_offset) || valid;
     if (f->n < E1000_MIN) {
         memset(f->bytes + f->n, 0, E1000_MIN - f->n);
         f->n = E1000_MIN;

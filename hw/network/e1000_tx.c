@@ -15,7 +15,7 @@
  * Each event of the timer tx_due sends one frame (S4); after a death it may be sent twice.
  */
 #include "hw/core/publish.h"
-#include "hw/network/csum.h"
+#include "net/csum.h"
 #include "hw/network/e1000.h"
 
 /* Second half of a descriptor. Bits 0 to 31: length, CSO or DTYP, CMD; legacy names. */

@@ -8,41 +8,11 @@
  * Source: RFC 791, RFC 768, RFC 793, RFC 1071.
  */
 #include "hw/network/rtl8139.h"
+#include "net/csum.h"
 
 enum { IP_MIN = 20, TCP_MIN = 20, UDP_MIN = 8, TCP_SUM = 16, UDP_SUM = 6, IP_SUM = 10 };
 enum { ETHERTYPE_IPV4 = 0x0800 };
 enum { MSS_MIN = 28 }; /* of the smallest MTU, 68 bytes */
-
-static unsigned be16(const uint8_t *p)
-{
-    return (unsigned)p[0] << 8 | p[1];
-}
-
-static void put_be16(uint8_t *p, unsigned v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-/* The sum goes on by n bytes that begin at an even place. In the order of bytes in memory, which
- * fold() turns. */
-static uint64_t add(uint64_t sum, const uint8_t *p, size_t n)
-{
-    for (; n >= 4; p += 4, n -= 4)
-        sum += le32(p);
-    if (n >= 2) {
-        sum += le16(p);
-        p += 2;
-    }
-    return n & 1 ? sum + *p : sum;
-}
-
-static unsigned fold(uint64_t sum)
-{
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (unsigned)((sum & 0xff) << 8 | sum >> 8);
-}
 
 bool ipv4_parse(const uint8_t *frame, size_t n, bool whole, struct ipv4 *ip)
 {
@@ -68,16 +38,16 @@ bool ipv4_parse(const uint8_t *frame, size_t n, bool whole, struct ipv4 *ip)
 
 bool ipv4_header_good(const uint8_t *frame, const struct ipv4 *ip)
 {
-    return fold(add(0, frame + ip->l3, ip->l4 - ip->l3)) == 0xffff;
+    return csum_of(frame + ip->l3, ip->l4 - ip->l3) == 0xffff;
 }
 
 /* The pseudo header: addresses, protocol, length. */
-static uint64_t pseudo(const uint8_t *frame, const struct ipv4 *ip)
+static uint16_t pseudo(const uint8_t *frame, const struct ipv4 *ip)
 {
     uint8_t tail[4] = { 0, ip->proto };
 
-    put_be16(tail + 2, (unsigned)(ip->end - ip->l4));
-    return add(add(0, frame + ip->l3 + 12, 8), tail, sizeof tail);
+    put_be16(tail + 2, (uint16_t)(ip->end - ip->l4));
+    return csum_fold((uint64_t)csum_of(frame + ip->l3 + 12, 8) + csum_of(tail, sizeof tail));
 }
 
 bool ipv4_payload_good(const uint8_t *frame, const struct ipv4 *ip)
@@ -88,7 +58,7 @@ bool ipv4_payload_good(const uint8_t *frame, const struct ipv4 *ip)
         return false;
     if (ip->proto == PROTO_UDP && be16(frame + ip->l4 + UDP_SUM) == 0)
         return true;
-    return fold(add(pseudo(frame, ip), frame + ip->l4, n)) == 0xffff;
+    return csum_fold((uint64_t)pseudo(frame, ip) + csum_of(frame + ip->l4, n)) == 0xffff;
 }
 
 static void make_header_sum(uint8_t *frame, const struct ipv4 *ip)
@@ -96,24 +66,19 @@ static void make_header_sum(uint8_t *frame, const struct ipv4 *ip)
     uint8_t *h = frame + ip->l3;
 
     put_be16(h + IP_SUM, 0);
-    put_be16(h + IP_SUM, ~fold(add(0, h, ip->l4 - ip->l3)));
+    put_be16(h + IP_SUM, (uint16_t)~csum_of(h, ip->l4 - ip->l3));
 }
 
 void frame_complete(uint8_t *frame, size_t n, const struct net_offload *o)
 {
-    size_t start = o->csum_start, field = start + o->csum_offset;
-    unsigned sum;
-
-    if (!(o->flags & NET_NEEDS_CSUM) || field + 2 > n)
-        return;
-    sum = ~fold(add(0, frame + start, n - start)) & 0xffff;
-    put_be16(frame + field, sum ? sum : 0xffff);
+    if (o->flags & NET_NEEDS_CSUM)
+        (void)csum_complete(frame, n, o->csum_start, o->csum_offset);
 }
 
 /* Leave the sum at `offset` of the transport header to the host. */
 static void leave_sum(uint8_t *frame, const struct ipv4 *ip, unsigned offset, struct net_offload *o)
 {
-    put_be16(frame + ip->l4 + offset, fold(pseudo(frame, ip)));
+    put_be16(frame + ip->l4 + offset, pseudo(frame, ip));
     o->flags |= NET_NEEDS_CSUM;
     o->csum_start = (uint16_t)ip->l4;
     o->csum_offset = (uint16_t)offset;
@@ -150,7 +115,7 @@ bool frame_large_send(uint8_t *frame, size_t n, unsigned mss, struct net_offload
     headers = ip.l4 + (size_t)(frame[ip.l4 + 12] >> 4) * 4;
     if (headers < ip.l4 + TCP_MIN || headers > n)
         return false;
-    put_be16(frame + ip.l3 + 2, (unsigned)(n - ip.l3));
+    put_be16(frame + ip.l3 + 2, (uint16_t)(n - ip.l3));
     make_header_sum(frame, &ip);
     leave_sum(frame, &ip, TCP_SUM, o);
     if (n - headers > mss) {

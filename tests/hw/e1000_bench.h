@@ -3,7 +3,7 @@
 #ifndef TESTS_HW_E1000_BENCH_H
 #define TESTS_HW_E1000_BENCH_H
 
-#include "hw/network/csum.h"
+#include "net/csum.h"
 #include "tests/bench.h"
 #include "tests/wire.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* csum - the Internet checksum (RFC 1071), and the byte order of what it is about. */
-#ifndef HW_NETWORK_CSUM_H
-#define HW_NETWORK_CSUM_H
+#ifndef NET_CSUM_H
+#define NET_CSUM_H
 
 #include "hw/core/bits.h"
 
@@ -40,6 +40,20 @@ static inline uint16_t csum_of(const uint8_t *p, size_t n)
         sum += p[at];
     sum = csum_fold(sum);
     return (uint16_t)(sum << 8 | sum >> 8);
+}
+
+/* Put the sum of bytes `start` to the end at start + offset, where that of the pseudo header stands
+ * (NET_NEEDS_CSUM). Sent as ones if it is zero, which means "none" to UDP and the same to TCP.
+ * False: the field does not lie within the frame. */
+static inline bool csum_complete(uint8_t *frame, size_t n, size_t start, size_t offset)
+{
+    uint16_t sum;
+
+    if (start + offset + 2 > n)
+        return false;
+    sum = (uint16_t)~csum_of(frame + start, n - start);
+    put_be16(frame + start + offset, sum ? sum : 0xffff);
+    return true;
 }
 
 #endif
